@@ -1,0 +1,60 @@
+//! What the leader writes into the log on its own account.
+
+use alloc::vec::Vec;
+
+use crate::ids::{NodeId, PrincipalId, SiteId};
+use crate::text::Label;
+use crate::time::{LogTime, Millis};
+
+/// The state hash a replica had at a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckpointVote {
+    /// The replica.
+    pub node: NodeId,
+    /// Its hash.
+    pub hash: u128,
+}
+
+/// Time, gaps, checkpoints.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClusterCommand {
+    /// The first command of a cluster: its name, its first site with node 1, and its first
+    /// operator, who gets the roles admin, operator and supervisor. Accepted once.
+    Init {
+        /// The name people see.
+        cluster: Label,
+        /// The first site.
+        site: SiteId,
+        /// The first operator.
+        admin: PrincipalId,
+        /// Whether clients own log time ([`ClusterCommand::AdvanceTo`]): replays and tests.
+        replay: bool,
+    },
+    /// Nothing but time: lets due deadlines fire when nothing else happens.
+    Tick,
+    /// The first command of a leader's term. Must lead its entry.
+    TermStarted {
+        /// The leader.
+        leader: NodeId,
+        /// How long nobody could be heard: from the last entry to this one, at most.
+        gap: Millis,
+    },
+    /// Log time is wrong by more than slewing mends: jumps forward. The jump is a gap, nobody
+    /// waited that long.
+    SetTime {
+        /// The right time.
+        to: LogTime,
+    },
+    /// Moves log time in a cluster whose clients own it.
+    AdvanceTo {
+        /// The new time; not before the present one.
+        to: LogTime,
+    },
+    /// Keep the state hash at this index; judge the hashes that replicas had at the last one.
+    Checkpoint {
+        /// Index of the checkpoint the votes are about; 0 with no votes.
+        about: u64,
+        /// What each replica reported.
+        votes: Vec<CheckpointVote>,
+    },
+}

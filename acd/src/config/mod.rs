@@ -1,0 +1,19 @@
+//! Configuration as data: what `centre.toml` says and single commands change.
+//!
+//! These types are what people write. They refer to each other by id and are checked as a whole
+//! before any of them changes the state.
+
+mod agent;
+mod calendar;
+mod queue;
+mod settings;
+mod site;
+
+pub use agent::{AgentConfig, Assignment, Capacity, Grade, SkillLevel};
+pub use calendar::{Calendar, Interval};
+pub use queue::{
+    HeadStart, Overflow, Priority, QueueConfig, Requirement, Requirements, ServiceTarget,
+    SitePolicy, Step, Strategy,
+};
+pub use settings::Settings;
+pub use site::{ReturnMode, SiteConfig};

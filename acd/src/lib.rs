@@ -1,0 +1,30 @@
+//! The contact centre itself: a pure, deterministic state machine.
+#![no_std]
+
+extern crate alloc;
+
+pub mod agent;
+pub mod catalogue;
+mod centre;
+pub mod channel;
+pub mod command;
+pub mod config;
+pub mod contact;
+mod digest;
+pub mod event;
+pub mod ids;
+pub mod limits;
+pub mod memory;
+pub mod metrics;
+pub mod queue;
+pub mod record;
+pub mod rejection;
+pub mod reply;
+pub mod roles;
+pub mod site;
+pub mod table;
+pub mod text;
+pub mod time;
+mod timers;
+
+pub use centre::Centre;

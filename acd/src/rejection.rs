@@ -1,0 +1,264 @@
+//! Why a command was refused. A refused command changes nothing.
+
+use alloc::{boxed::Box, string::String};
+
+use crate::ids::{ContactId, Revision};
+use crate::roles::Roles;
+
+/// What is true of a contact now, told to whoever thought otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContactNow {
+    /// It waits (or is scheduled, or stranded).
+    Waiting,
+    /// It is before an agent under another token.
+    WithAgent,
+    /// It is in another state of the same offer.
+    OtherState(&'static str),
+    /// It is closed.
+    Closed,
+}
+
+/// Why a command was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// The bytes are not a command of a version this program knows.
+    #[error("malformed: {what}")]
+    Malformed {
+        /// What is wrong.
+        what: String,
+    },
+    /// Not a proper id.
+    #[error("{text:?} is not a {kind} id")]
+    InvalidId {
+        /// Of what.
+        kind: &'static str,
+        /// The start of it.
+        text: String,
+    },
+    /// Not proper text.
+    #[error("text must have 1 to 200 bytes and no control characters: {text:?}")]
+    InvalidLabel {
+        /// The start of it.
+        text: String,
+    },
+    /// Not proper attributes.
+    #[error("attributes refused: {what}")]
+    InvalidAttributes {
+        /// What is wrong.
+        what: String,
+    },
+    /// A number outside its bounds.
+    #[error("{what} is {value}, must be {min} to {max}")]
+    OutOfRange {
+        /// Of what.
+        what: &'static str,
+        /// The number.
+        value: u64,
+        /// The least.
+        min: u64,
+        /// The most.
+        max: u64,
+    },
+    /// A list names something twice.
+    #[error("{what} {id} is named twice")]
+    NamedTwice {
+        /// Kind of thing.
+        what: &'static str,
+        /// Its id.
+        id: String,
+    },
+    /// A name kept for the product's own use.
+    #[error("{name} is reserved: names that start with node- belong to nodes")]
+    ReservedName {
+        /// The name.
+        name: String,
+    },
+    /// A configuration that contradicts itself.
+    #[error("configuration refused: {what}")]
+    InvalidConfig {
+        /// The rule.
+        what: &'static str,
+    },
+    /// The principal has none of the roles it takes.
+    #[error("{principal} may not do this; it takes one of the roles {needed:?}")]
+    NotPermitted {
+        /// Who asked.
+        principal: String,
+        /// One of these is enough.
+        needed: Roles,
+    },
+    /// The principal acts for somebody else.
+    #[error("{principal} may not act for {owner}")]
+    NotYours {
+        /// Who asked.
+        principal: String,
+        /// Whose it is.
+        owner: String,
+    },
+    /// The cluster exists already.
+    #[error("the cluster has been initialised")]
+    AlreadyInitialised,
+    /// The cluster does not exist yet.
+    #[error("the cluster has not been initialised")]
+    NotInitialised,
+    /// Something that is named does not exist.
+    #[error("there is no {kind} {id}")]
+    Unknown {
+        /// Kind of thing.
+        kind: &'static str,
+        /// Its id.
+        id: String,
+    },
+    /// The object is not at the revision the command expects.
+    #[error("{id} is at revision {actual:?}, not {expected:?}; look again")]
+    StaleRevision {
+        /// The object.
+        id: String,
+        /// What the command expects.
+        expected: Revision,
+        /// What is true; 0: it does not exist.
+        actual: Revision,
+    },
+    /// The object is in use.
+    #[error("{id} is used by {by}")]
+    InUse {
+        /// The object.
+        id: String,
+        /// What uses it.
+        by: String,
+    },
+    /// A limit on new arrivals.
+    #[error("no more than {max} {what}")]
+    LimitReached {
+        /// Of what.
+        what: &'static str,
+        /// The limit.
+        max: u64,
+    },
+    /// The contact id belongs to another contact.
+    #[error("contact id {contact} is another contact's")]
+    ContactIdReused {
+        /// The id.
+        contact: ContactId,
+    },
+    /// The queue does not take this channel.
+    #[error("queue {queue} does not take this channel")]
+    ChannelNotTaken {
+        /// The queue.
+        queue: String,
+    },
+    /// The contact says no site, and its ingress has none.
+    #[error("neither the contact nor its ingress names a site")]
+    NoSite,
+    /// The token is not that of the contact's present offer.
+    #[error("contact {contact}: the offer is over; now: {now:?}")]
+    StaleToken {
+        /// The contact.
+        contact: ContactId,
+        /// What is true.
+        now: ContactNow,
+    },
+    /// The command does not fit the contact's state.
+    #[error("contact {contact} is {state}")]
+    WrongState {
+        /// The contact.
+        contact: ContactId,
+        /// Its state.
+        state: &'static str,
+    },
+    /// The session is not the agent's present one.
+    #[error("the session of {agent} is over")]
+    StaleSession {
+        /// The agent.
+        agent: String,
+    },
+    /// The agent has live contacts.
+    #[error("{agent} still has contacts")]
+    AgentBusy {
+        /// The agent.
+        agent: String,
+    },
+    /// The site's state does not allow it.
+    #[error("site {site} is {state}")]
+    WrongSiteState {
+        /// The site.
+        site: String,
+        /// Its state.
+        state: &'static str,
+    },
+    /// Time would go back.
+    #[error("log time never goes back")]
+    TimeGoesBack,
+    /// Clients do not own the time of this cluster.
+    #[error("this cluster was not initialised for replay; its leader owns log time")]
+    NotAReplay,
+    /// `TermStarted` does not lead its entry.
+    #[error("TermStarted must lead its entry")]
+    NotFirst,
+    /// The request is older than what is remembered.
+    #[error(
+        "the request is too old to be told apart from a repeat; look up what is true and ask anew"
+    )]
+    RequestTooOld,
+    /// The request claims to come from the future.
+    #[error("the request is issued in the future; check the clock")]
+    RequestFromFuture,
+    /// The same request id with another command.
+    #[error("the request id belongs to another command")]
+    RequestReused,
+    /// The first answer to this request was a refusal; this is it again.
+    #[error("{message}")]
+    FirstAnswer {
+        /// Its code.
+        code: Box<str>,
+        /// Its words.
+        message: Box<str>,
+    },
+    /// A snapshot that cannot be read.
+    #[error("snapshot refused: {what}")]
+    BadSnapshot {
+        /// What is wrong.
+        what: Box<str>,
+    },
+}
+
+impl Rejection {
+    /// A stable name for programs and for the reference of errors.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Malformed { .. } => "malformed",
+            Self::InvalidId { .. } => "invalid-id",
+            Self::InvalidLabel { .. } => "invalid-label",
+            Self::InvalidAttributes { .. } => "invalid-attributes",
+            Self::OutOfRange { .. } => "out-of-range",
+            Self::NamedTwice { .. } => "named-twice",
+            Self::ReservedName { .. } => "reserved-name",
+            Self::InvalidConfig { .. } => "invalid-config",
+            Self::NotPermitted { .. } => "not-permitted",
+            Self::NotYours { .. } => "not-yours",
+            Self::AlreadyInitialised => "already-initialised",
+            Self::NotInitialised => "not-initialised",
+            Self::Unknown { .. } => "unknown",
+            Self::StaleRevision { .. } => "stale-revision",
+            Self::InUse { .. } => "in-use",
+            Self::LimitReached { .. } => "limit-reached",
+            Self::ContactIdReused { .. } => "contact-id-reused",
+            Self::ChannelNotTaken { .. } => "channel-not-taken",
+            Self::NoSite => "no-site",
+            Self::StaleToken { .. } => "stale-token",
+            Self::WrongState { .. } => "wrong-state",
+            Self::StaleSession { .. } => "stale-session",
+            Self::AgentBusy { .. } => "agent-busy",
+            Self::WrongSiteState { .. } => "wrong-site-state",
+            Self::TimeGoesBack => "time-goes-back",
+            Self::NotAReplay => "not-a-replay",
+            Self::NotFirst => "not-first",
+            Self::RequestTooOld => "request-too-old",
+            Self::RequestFromFuture => "request-from-future",
+            Self::RequestReused => "request-reused",
+            Self::FirstAnswer { code, .. } => code,
+            Self::BadSnapshot { .. } => "bad-snapshot",
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! A site: a city, with its nodes.
+
+use crate::config::{ReturnMode, SiteConfig};
+use crate::digest::Digest;
+use crate::event::SiteState;
+use crate::ids::{NodeId, Revision, Seq, SiteId};
+use crate::metrics::{Block, QueueCounters};
+use crate::table::{Entity, Slot};
+use crate::time::LogTime;
+
+/// A drain that goes on, or whose cordon still stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// When what is still being offered there goes back.
+    pub deadline: LogTime,
+    /// When the cordon is lifted by itself, if the site is well.
+    pub expiry: LogTime,
+    /// At the deadline: calls and chats that wait at this site are called back instead.
+    pub callback: bool,
+    /// At the deadline: conversations are cut.
+    pub force: bool,
+    /// The deadline has passed.
+    pub deadline_passed: bool,
+    /// The expiry has passed while the site was not well; people know.
+    pub expired: bool,
+}
+
+/// A site.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Its configuration.
+    pub config: SiteConfig,
+    /// Its number.
+    pub seq: Seq,
+    /// Revision of configuration and of what operators did to it.
+    pub revision: Revision,
+    /// Its state.
+    pub state: SiteState,
+    /// Its drain.
+    pub drain: Option<Drain>,
+    /// Counters of contacts answered by its agents, or ended unanswered with their media there.
+    pub metrics: Block<QueueCounters>,
+
+    /// Contacts and offers that agents working there have. Follows from the contacts: neither
+    /// hashed nor stored.
+    pub(crate) engaged: u32,
+}
+
+impl Site {
+    /// A new site, in service.
+    pub(crate) fn new(config: SiteConfig, seq: Seq) -> Self {
+        Self {
+            config,
+            seq,
+            revision: Revision(1),
+            state: SiteState::Active,
+            drain: None,
+            metrics: Block::default(),
+            engaged: 0,
+        }
+    }
+
+    /// The id.
+    pub fn id(&self) -> &SiteId {
+        &self.config.id
+    }
+
+    /// Contacts and offers that agents working there have.
+    pub fn engaged(&self) -> u32 {
+        self.engaged
+    }
+
+    /// When something of it is due: its return, or the deadline and expiry of its drain.
+    pub(crate) fn review(&self) -> Option<LogTime> {
+        let returns = match self.state {
+            SiteState::Returning { until } => until,
+            _ => None,
+        };
+        let drain = self.drain.and_then(|d| match (d.deadline_passed, d.expired) {
+            (false, _) => Some(d.deadline.min(d.expiry)),
+            (true, false) => Some(d.expiry),
+            (true, true) => None,
+        });
+        match (returns, drain) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+}
+
+impl Entity for Site {
+    type Names<'a> = ();
+    const KIND: u8 = 4;
+
+    fn key(&self) -> &str {
+        self.config.id.as_str()
+    }
+
+    fn digest(&self, (): (), out: &mut Digest) {
+        let Self { config, seq, revision, state, drain, metrics, engaged: _ } = self;
+        let SiteConfig { id, name, return_mode, leader_priority } = config;
+        out.str(id.as_str()).str(name.as_str()).u8(*leader_priority);
+        match return_mode {
+            ReturnMode::After(ms) => out.u8(0).u64(ms.0),
+            ReturnMode::ByHand => out.u8(1),
+        };
+        out.u64(seq.0).u64(revision.0).str(state.word());
+        if let SiteState::Returning { until } = state {
+            out.option(*until, |out, t| {
+                out.u64(t.0);
+            });
+        }
+        out.option(*drain, |out, d| {
+            let Drain { deadline, expiry, callback, force, deadline_passed, expired } = d;
+            out.u64(deadline.0).u64(expiry.0);
+            for flag in [callback, force, deadline_passed, expired] {
+                out.u8(u8::from(flag));
+            }
+        });
+        metrics.digest(out);
+    }
+}
+
+/// A node: one process at a site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its number.
+    pub id: NodeId,
+    /// Its site.
+    pub site: Slot<Site>,
+}

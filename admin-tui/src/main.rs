@@ -1,0 +1,3 @@
+//! `quorumcall`: the operator's program.
+
+fn main() {}

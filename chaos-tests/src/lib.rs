@@ -1,0 +1,1 @@
+//! Faults: simulation, real processes, and the checkers that judge what happened.

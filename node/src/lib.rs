@@ -1,0 +1,2 @@
+//! The daemon of Quorumcall: Raft, storage, peers, identity and the APIs around the state
+//! machine of the crate `acd`.
