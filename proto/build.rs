@@ -2,7 +2,18 @@
 
 use std::error::Error;
 
-const FILES: [&str; 1] = ["quorumcall/stored/v1/contact.proto"];
+const FILES: [&str; 10] = [
+    "quorumcall/stored/v1/agent_command.proto",
+    "quorumcall/stored/v1/channel.proto",
+    "quorumcall/stored/v1/cluster_command.proto",
+    "quorumcall/stored/v1/config.proto",
+    "quorumcall/stored/v1/config_command.proto",
+    "quorumcall/stored/v1/contact.proto",
+    "quorumcall/stored/v1/contact_command.proto",
+    "quorumcall/stored/v1/entry.proto",
+    "quorumcall/stored/v1/site_command.proto",
+    "quorumcall/stored/v1/work_command.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     for file in FILES {

@@ -7,6 +7,7 @@ pub mod agent;
 pub mod catalogue;
 mod centre;
 pub mod channel;
+pub mod codec;
 pub mod command;
 pub mod config;
 pub mod contact;

@@ -10,10 +10,12 @@ mod settings;
 mod site;
 
 pub use agent::{AgentConfig, Assignment, Capacity, Grade, SkillLevel};
+pub(crate) use agent::{in_range, limit};
 pub use calendar::{Calendar, Interval};
 pub use queue::{
     HeadStart, Overflow, Priority, QueueConfig, Requirement, Requirements, ServiceTarget,
     SitePolicy, Step, Strategy,
 };
+pub(crate) use queue::{check_duration, normalise_requirements};
 pub use settings::Settings;
 pub use site::{ReturnMode, SiteConfig};
