@@ -1,0 +1,165 @@
+//! `[[site]]`, `[[skill]]`, `[[calendar]]` and `[settings]`.
+
+use acd::config::{Calendar, Interval, ReturnMode, Settings, SiteConfig};
+use acd::ids::{CalendarId, SiteId, SkillId};
+use acd::rejection::Rejection;
+use acd::text::Label;
+use serde::de::{Deserializer, Error as _};
+use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
+
+use super::duration::Duration;
+use super::text::{Instant, Text};
+
+/// A city. What is left out is as in [`SiteConfig::new`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteEntry {
+    /// The id.
+    pub id: Text<SiteId>,
+    /// The name people see.
+    pub name: Text<Label>,
+    /// After what time it comes back into service after a loss, or by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub return_after: Option<ReturnAfter>,
+    /// Where the leader should be: 0 (never if it can be helped) to 100 (first).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leader_priority: Option<u8>,
+}
+
+/// `"30s"` or `"by-hand"`
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ReturnAfter(pub ReturnMode);
+
+const BY_HAND: &str = "by-hand";
+
+impl Serialize for ReturnAfter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            ReturnMode::After(millis) => Duration(millis).serialize(serializer),
+            ReturnMode::ByHand => serializer.serialize_str(BY_HAND),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ReturnAfter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == BY_HAND {
+            return Ok(Self(ReturnMode::ByHand));
+        }
+        match text.parse::<Duration>() {
+            Ok(duration) => Ok(Self(ReturnMode::After(duration.0))),
+            Err(error) => Err(D::Error::custom(format!("{error}, or \"{BY_HAND}\""))),
+        }
+    }
+}
+
+impl SiteEntry {
+    /// The configuration it stands for.
+    pub(super) fn to_config(&self) -> Result<SiteConfig, Rejection> {
+        let defaults = SiteConfig::new(self.id.0.clone(), self.name.0.clone());
+        SiteConfig {
+            return_mode: self.return_after.map_or(defaults.return_mode, |entry| entry.0),
+            leader_priority: self.leader_priority.unwrap_or(defaults.leader_priority),
+            ..defaults
+        }
+        .normalise()
+    }
+}
+
+/// A skill.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SkillEntry {
+    /// The id.
+    pub id: Text<SkillId>,
+    /// The name people see.
+    pub name: Text<Label>,
+}
+
+/// Opening hours, as instants.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalendarEntry {
+    /// The id.
+    pub id: Text<CalendarId>,
+    /// The name people see.
+    pub name: Text<Label>,
+    /// Up to when the list is complete. After that the queue counts as open.
+    pub covers_until: Instant,
+    /// When it is open, in order, without overlaps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<OpenEntry>,
+}
+
+/// `{ from = "2027-02-01T07:00:00Z", to = "2027-02-01T22:00:00Z" }`
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenEntry {
+    /// First instant.
+    pub from: Instant,
+    /// First instant after.
+    pub to: Instant,
+}
+
+impl CalendarEntry {
+    /// The configuration it stands for.
+    pub(super) fn to_config(&self) -> Result<Calendar, Rejection> {
+        let interval = |open: &OpenEntry| Interval { start: open.from.0, end: open.to.0 };
+        Calendar {
+            id: self.id.0.clone(),
+            name: self.name.0.clone(),
+            open: self.open.iter().map(interval).collect(),
+            covers_until: self.covers_until.0,
+        }
+        .normalise()
+    }
+}
+
+/// Settings of the whole centre. What is left out is as in [`Settings::default`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SettingsEntry {
+    /// How long an agent whose session is lost stays unreachable before going offline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unreachable_for: Option<Duration>,
+    /// How long a conversation goes on without its agent or ingress.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub orphan_after: Option<Duration>,
+    /// How long a stranded call or chat keeps its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stranded_for: Option<Duration>,
+    /// How long a stranded callback keeps its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stranded_callback_for: Option<Duration>,
+    /// How long before a calendar runs out the alarm is raised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calendar_alarm_before: Option<Duration>,
+    /// When reporting days start, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub day_starts: Vec<Instant>,
+}
+
+impl SettingsEntry {
+    /// The settings it stands for.
+    pub(super) fn to_config(&self) -> Result<Settings, Rejection> {
+        let defaults = Settings::default();
+        let millis = |entry: Option<Duration>, default| entry.map_or(default, |d| d.0);
+        Settings {
+            unreachable_for: millis(self.unreachable_for, defaults.unreachable_for),
+            orphan_after: millis(self.orphan_after, defaults.orphan_after),
+            stranded_for: millis(self.stranded_for, defaults.stranded_for),
+            stranded_callback_for: millis(
+                self.stranded_callback_for,
+                defaults.stranded_callback_for,
+            ),
+            calendar_alarm_before: millis(
+                self.calendar_alarm_before,
+                defaults.calendar_alarm_before,
+            ),
+            day_starts: self.day_starts.iter().map(|at| at.0).collect(),
+        }
+        .normalise()
+    }
+}

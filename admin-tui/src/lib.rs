@@ -1,0 +1,3 @@
+//! The operator's program `quorumcall`, without its `main`.
+
+pub mod centre_file;
