@@ -1,3 +1,12 @@
 //! `quorumcall`: the operator's program.
 
-fn main() {}
+use std::io;
+use std::process::ExitCode;
+
+/// No pauses after mass frees.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    admin_tui::run(std::env::args_os(), &mut io::stdout().lock(), &mut io::stderr().lock())
+}

@@ -10,23 +10,164 @@ pub mod calls;
 pub mod centre;
 pub mod outcome;
 pub mod real;
+mod report;
 pub mod shifts;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::Path;
+
+use acd::ids::SiteId;
+
+use crate::centre_file::CentreFileError;
+use crate::cli::ReplayArgs;
+use crate::failure::{ErrorCode, Failure};
+use calls::{CallLog, CallLogError};
+use centre::{CentreError, centre_of};
+use report::Report;
+
+/// Runs the command; returns what is to be printed.
+pub fn run(args: &ReplayArgs) -> Result<String, Failure> {
+    check_cities(&args.cities)?;
+    let log = read_log(&args.file)?;
+    let centre =
+        centre_of(&log.calls, &args.cities).map_err(|error| no_centre(&args.file, &error))?;
+    centre.to_commands().map_err(|error| refused(&error))?;
+    if args.print_centre {
+        let toml = centre.to_toml().map_err(|error| refused(&error))?;
+        let from = args.file.display().to_string();
+        return Ok(format!("{}\n{toml}", centre_comment(&from)));
+    }
+    if !args.local {
+        return Err(Failure {
+            code: ErrorCode::NoCluster,
+            what: "the log was not replayed".into(),
+            why: "this program is not connected to a cluster".into(),
+            remedy: "replay in this process with --local".into(),
+        });
+    }
+    Report::new(args, &log).print(args.output)
+}
+
+fn check_cities(cities: &[SiteId]) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    let why = if cities.len() > acd::limits::SITES_MAX {
+        format!("{} cities are more than {}", cities.len(), acd::limits::SITES_MAX)
+    } else if let Some(twice) = cities.iter().find(|city| !seen.insert(*city)) {
+        format!("{twice} is named twice")
+    } else {
+        return Ok(());
+    };
+    let what = "these cities cannot share the agents".into();
+    let remedy = "name each city once, as in --cities kyiv,lviv,dnipro".into();
+    Err(Failure { code: ErrorCode::BadCities, what, why, remedy })
+}
+
+fn read_log(path: &Path) -> Result<CallLog, Failure> {
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    if file.metadata().map_err(|error| unreadable(path, &error))?.is_dir() {
+        return Err(unreadable(path, &io::ErrorKind::IsADirectory.into()));
+    }
+    let log = CallLog::read(BufReader::with_capacity(1 << 16, file)).map_err(|error| {
+        let CallLogError::Io { source, .. } = &error else { return not_a_log(path, &error) };
+        unreadable(path, source)
+    })?;
+    if log.calls.is_empty() {
+        let reasons: Vec<_> = log
+            .skipped
+            .iter()
+            .map(|(reason, count)| format!("{count} {}", reason.slug()))
+            .collect();
+        let why = match reasons.as_slice() {
+            [] => "it has nothing but a header".into(),
+            some => format!("none of its {} lines is a call: {}", log.data_lines, some.join(", ")),
+        };
+        return Err(Failure {
+            code: ErrorCode::NoCalls,
+            what: format!("{} has nothing to replay", path.display()),
+            why,
+            remedy: "give a call log with calls that were queued or answered".into(),
+        });
+    }
+    Ok(log)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    let (code, why, remedy) = match error.kind() {
+        io::ErrorKind::NotFound => (
+            ErrorCode::FileMissing,
+            "there is no such file".into(),
+            "check the path; it is taken from the current directory",
+        ),
+        io::ErrorKind::IsADirectory => {
+            (ErrorCode::FileIsDirectory, "it is a directory".into(), "give the call log itself")
+        }
+        io::ErrorKind::PermissionDenied => (
+            ErrorCode::FileForbidden,
+            "the system does not let you read it".into(),
+            "ask its owner for permission, or run as a user who has it",
+        ),
+        _ => (ErrorCode::FileUnreadable, error.to_string(), "check the disk and try again"),
+    };
+    let what = format!("{} cannot be read", path.display());
+    Failure { code, what, why, remedy: remedy.into() }
+}
+
+/// What stands above a printed centre. A path may hold anything, a comment no line end.
+fn centre_comment(from: &str) -> String {
+    let from: String = from.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    format!(
+        "# The contact centre of {from}.\n\
+         # The log knows no cities: agents are sorted by name and dealt to the sites in turn.\n"
+    )
+}
+
+fn refused(error: &CentreFileError) -> Failure {
+    Failure {
+        code: ErrorCode::CentreRefused,
+        what: "the contact centre of this log is refused".into(),
+        why: error.to_string(),
+        remedy: error.remedy(),
+    }
+}
+
+fn not_a_log(path: &Path, error: &CallLogError) -> Failure {
+    Failure {
+        code: ErrorCode::NotACallLog,
+        what: format!("{} is no call log", path.display()),
+        why: error.to_string(),
+        remedy: "give a file of tab-separated columns whose first line names them: vru+line, \
+                 call_id, customer_id, priority, type, date, vru_entry, vru_exit, q_start, q_exit, \
+                 q_time, outcome, ser_start, ser_exit, ser_time, server"
+            .into(),
+    }
+}
+
+fn no_centre(path: &Path, error: &CentreError) -> Failure {
+    let (code, remedy) = match error {
+        CentreError::NoAgents => {
+            (ErrorCode::NoAgents, "give a log in which at least one answered call has a server")
+        }
+        CentreError::NoCities | CentreError::Refused { .. } => {
+            (ErrorCode::BadCities, "give shorter names, as in --cities kyiv,lviv,dnipro")
+        }
+    };
+    let what = format!("{} makes no contact centre", path.display());
+    Failure { code, what, why: error.to_string(), remedy: remedy.into() }
+}
 
 /// The log of the bank for tests: `QUORUMCALL_CALLS`, or where it lies beside the workspace.
 /// None, and a sentence that says so, where it is absent.
 #[cfg(test)]
-pub(crate) fn real_log() -> Option<calls::CallLog> {
-    use std::fs::File;
-    use std::io::BufReader;
-    use std::path::Path;
-
+pub(crate) fn real_log() -> Option<CallLog> {
     let beside = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../shared/data/anonymous-bank-1999-02-first-half.tsv"
     );
     let path = std::env::var_os("QUORUMCALL_CALLS").unwrap_or_else(|| beside.into());
     match File::open(&path) {
-        Ok(file) => Some(calls::CallLog::read(BufReader::new(file)).expect("the log of the bank")),
+        Ok(file) => Some(CallLog::read(BufReader::new(file)).expect("the log of the bank")),
         Err(error) => {
             let path = Path::new(&path).display();
             println!("skipped: the bank's call log is not at {path} ({error})");
