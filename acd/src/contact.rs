@@ -41,6 +41,8 @@ pub struct Engagement {
     pub token: OfferToken,
     /// The agent.
     pub agent: Slot<Agent>,
+    /// Where the agent worked then.
+    pub site: Slot<Site>,
     /// When it was offered.
     pub offered: LogTime,
     /// Why this agent.
@@ -251,7 +253,7 @@ pub struct Contact {
     pub answered: Option<LogTime>,
     /// Conversation without hold of earlier engagements.
     pub talk: Millis,
-    /// Hold, all in all, without the one that goes on.
+    /// Hold of earlier engagements.
     pub hold: Millis,
     /// Hold within this engagement, without the one that goes on.
     pub hold_here: Millis,
@@ -393,8 +395,9 @@ impl Entity for Contact {
             out.u64(t.0);
         });
         out.option(stage.engagement(), |out, with| {
-            let Engagement { token, agent, offered, reason } = with;
+            let Engagement { token, agent, site, offered, reason } = with;
             out.u64(token.0).u64(names.agents.key_hash(agent)).u64(offered.0);
+            out.u64(names.sites.key_hash(site));
             digest_reason(out, &reason);
         });
         out.list(past_offers.iter(), |out, past| {

@@ -47,7 +47,7 @@ pub struct OfferReason {
     pub key: u64,
 }
 
-/// How an offer, accepted or not, came to nothing.
+/// How an agent's part in a contact ended before the contact did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum OfferEnd {
@@ -67,6 +67,8 @@ pub enum OfferEnd {
     IngressLost = 6,
     /// Taken back: moved or removed by a supervisor, turned into a callback, cut by a drain.
     Withdrawn = 7,
+    /// The agent had answered it and passed it on.
+    Transferred = 8,
 }
 
 /// Why a contact went from one queue to another without an agent.

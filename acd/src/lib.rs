@@ -4,6 +4,7 @@
 extern crate alloc;
 
 pub mod agent;
+mod apply;
 pub mod catalogue;
 mod centre;
 pub mod channel;
@@ -14,7 +15,9 @@ pub mod contact;
 mod digest;
 pub mod event;
 pub mod ids;
+mod invariants;
 pub mod limits;
+mod matching;
 pub mod memory;
 pub mod metrics;
 pub mod queue;

@@ -6,6 +6,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::channel::Channel;
 use crate::command::Request;
 use crate::digest::Digest;
 use crate::ids::{AgentId, ContactId, OfferToken, PrincipalId, RequestId, Seq};
@@ -30,6 +31,8 @@ pub struct ClosedContact {
     pub closed: LogTime,
     /// Hash of what was enqueued.
     pub fingerprint: u64,
+    /// Its kind.
+    pub channel: Channel,
     /// How it ended.
     pub outcome: Outcome,
     /// The offer it was with an agent by when it ended.
@@ -49,10 +52,11 @@ impl ClosedContact {
     }
 
     fn hash(&self, out: &mut Digest) -> u128 {
-        let Self { id, seq, ingress, arrived, closed, fingerprint, outcome, token, agent } = self;
+        let Self { id, seq, ingress, arrived, closed, fingerprint, channel, outcome, token, agent } =
+            self;
         out.start(8);
         out.str(id.as_str()).u64(seq.0).str(ingress.as_str()).u64(arrived.0).u64(closed.0);
-        out.u64(*fingerprint).u8(*outcome as u8);
+        out.u64(*fingerprint).u8(*channel as u8).u8(*outcome as u8);
         out.option(*token, |out, t| {
             out.u64(t.0);
         });
@@ -121,6 +125,11 @@ impl ClosedContacts {
 
     pub(crate) fn sum(&self) -> u128 {
         self.sum
+    }
+
+    /// The sum computed from nothing.
+    pub(crate) fn recompute_sum(&self, digest: &mut Digest) -> u128 {
+        self.iter().fold(0, |sum: u128, contact| sum.wrapping_add(contact.hash(digest)))
     }
 
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &ClosedContact> {
@@ -218,6 +227,11 @@ impl Requests {
 
     pub(crate) fn sum(&self) -> u128 {
         self.sum
+    }
+
+    /// The sum computed from nothing.
+    pub(crate) fn recompute_sum(&self, digest: &mut Digest) -> u128 {
+        self.iter().fold(0, |sum: u128, first| sum.wrapping_add(first.hash(digest)))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &FirstAnswer> {

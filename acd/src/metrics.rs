@@ -112,7 +112,7 @@ pub struct QueueCounters {
     pub overflowed: u32,
     /// Turned away.
     pub rejected: u32,
-    /// Became a callback on request.
+    /// Became a callback.
     pub callbacks: u32,
     /// Given up: ingress lost, removed, withdrawn.
     pub lost: u32,
@@ -165,7 +165,6 @@ impl QueueCounters {
         let counter = match how {
             WaitEnd::Overflowed => &mut self.overflowed,
             WaitEnd::Rejected => &mut self.rejected,
-            WaitEnd::Callback => &mut self.callbacks,
             WaitEnd::Lost => &mut self.lost,
         };
         add(counter, 1);
@@ -178,6 +177,12 @@ impl QueueCounters {
         add_ms(&mut self.talk_ms, talk);
         add_ms(&mut self.hold_ms, hold);
         add_ms(&mut self.wrap_up_ms, wrap_up);
+    }
+
+    /// A waiting contact became a callback; its waiting goes on.
+    pub(crate) fn become_callback(&mut self, overflow: bool) {
+        add(&mut self.callbacks, 1);
+        add(&mut self.overflowed, u32::from(overflow));
     }
 
     pub(crate) fn transfer(&mut self) {
@@ -227,7 +232,6 @@ impl QueueCounters {
 pub(crate) enum WaitEnd {
     Overflowed,
     Rejected,
-    Callback,
     Lost,
 }
 
@@ -358,7 +362,7 @@ impl Counters for AgentCounters {
 }
 
 /// A fraction whose denominator may be zero: then there is no data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ratio {
     /// Numerator.
     pub part: u64,

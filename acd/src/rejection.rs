@@ -193,8 +193,9 @@ pub enum Rejection {
     /// Clients do not own the time of this cluster.
     #[error("this cluster was not initialised for replay; its leader owns log time")]
     NotAReplay,
-    /// `TermStarted` does not lead its entry.
-    #[error("TermStarted must lead its entry")]
+    /// A command that moves time does not lead its entry: a deadline made in an entry must not
+    /// fire in it.
+    #[error("a command that moves time must lead its entry")]
     NotFirst,
     /// The request is older than what is remembered.
     #[error(

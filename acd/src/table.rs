@@ -248,6 +248,7 @@ impl<T: Entity> Table<T> {
         }
         self.free.push(number);
         self.len -= 1;
+        self.note(number);
         value
     }
 

@@ -169,6 +169,27 @@ impl Timers {
         Some(Due { owner: first.owner, slot: first.slot, attended: from_attended })
     }
 
+    /// A deadline of this entity, if it is due, and out of the heap.
+    pub(crate) fn take_due(&mut self, owner: Owner, slot: u32, clocks: Clocks) -> Option<Due> {
+        let due = |heap: &Heap, now: u64| {
+            let at = heap.position(owner, slot)?;
+            Some((heap.entries[at].due, at)).filter(|(due, _)| *due <= now)
+        };
+        let attended = due(&self.attended, clocks.attended().0);
+        let log = due(&self.log, clocks.now.0);
+        let from_attended = match (attended, log) {
+            (None, None) => return None,
+            (Some((a, _)), Some((l, _))) => a.saturating_add(clocks.gaps.0) <= l,
+            (a, _) => a.is_some(),
+        };
+        match (from_attended, attended, log) {
+            (true, Some((_, at)), _) => self.attended.remove(at),
+            (_, _, Some((_, at))) => self.log.remove(at),
+            _ => return None,
+        }
+        Some(Due { owner, slot, attended: from_attended })
+    }
+
     /// When the next deadline is due, in log time.
     pub(crate) fn next(&self, clocks: Clocks) -> Option<LogTime> {
         match (self.next_attended(clocks), self.next_log()) {

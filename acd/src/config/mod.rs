@@ -3,9 +3,9 @@
 //! These types are what people write. They refer to each other by id and are checked as a whole
 //! before any of them changes the state.
 
-mod agent;
+pub(crate) mod agent;
 mod calendar;
-mod queue;
+pub(crate) mod queue;
 mod settings;
 mod site;
 

@@ -1,0 +1,123 @@
+//! What happens when nobody did anything in time.
+
+use crate::agent::Presence;
+use crate::centre::Centre;
+use crate::contact::{Contact, Stage};
+use crate::event::{AgentEvent, Alarm, Event, OfferEnd};
+use crate::limits;
+use crate::record::Outcome;
+use crate::table::Slot;
+use crate::timers::{Due, Owner};
+
+impl Centre {
+    /// Fires what is due, once per entry, at most [`limits::DEADLINES_PER_ENTRY_MAX`]; the rest
+    /// leads the next entry. Each deadline is settled before the next one fires, as if it were a
+    /// command. What they set is due later than now, so it does not fire here.
+    pub(crate) fn fire_due(&mut self) {
+        if self.entry.fired {
+            return;
+        }
+        self.entry.fired = true;
+        for _ in 0..limits::DEADLINES_PER_ENTRY_MAX {
+            let Some(due) = self.timers.pop_due(self.clocks) else {
+                break;
+            };
+            self.fire(due);
+            self.settle();
+            self.flush();
+        }
+    }
+
+    /// Fires a contact's deadlines that are due but were left over: they come before a command
+    /// on it. Whether there were any.
+    pub(crate) fn fire_overdue(&mut self, slot: Slot<Contact>) -> bool {
+        let mut any = false;
+        while let Some(due) = self.timers.take_due(Owner::Contact, slot.index() as u32, self.clocks)
+        {
+            any = true;
+            self.fire(due);
+            self.settle();
+            self.flush();
+            if self.contacts.try_get(slot).is_none() {
+                break;
+            }
+        }
+        any
+    }
+
+    fn fire(&mut self, due: Due) {
+        match due.owner {
+            Owner::Contact => {
+                let slot = Slot::new(due.slot);
+                // The entry is out of the heap: whatever happens, the timers are set anew.
+                self.contacts.get_mut(slot);
+                if due.attended { self.contact_deadline(slot) } else { self.review_contact(slot) }
+            }
+            Owner::Agent => {
+                let slot = Slot::new(due.slot);
+                self.agents.get_mut(slot);
+                if !due.attended {
+                    self.end_move(slot);
+                } else if let Presence::Unreachable { .. } = self.agents.get(slot).presence {
+                    self.go_offline(slot, AgentEvent::Offline);
+                }
+            }
+            Owner::Queue => {
+                let slot = Slot::new(due.slot);
+                self.queues.get_mut(slot);
+                self.reopen(slot);
+            }
+            Owner::Site => {
+                let slot = Slot::new(due.slot);
+                self.sites.get_mut(slot);
+                self.review_site(slot);
+            }
+            Owner::Calendar => {
+                let entry = self.calendars.get_mut(Slot::new(due.slot));
+                entry.alarm = None;
+                let calendar = entry.config.id.as_str().into();
+                let at = entry.config.covers_until;
+                self.events.push(Event::Alarm(Alarm::CalendarEnds { calendar, at }));
+            }
+        }
+    }
+
+    /// A deadline that asked something of somebody.
+    fn contact_deadline(&mut self, slot: Slot<Contact>) {
+        match self.contacts.get(slot).stage {
+            Stage::Queued => self.give_up_waiting(slot, true),
+            Stage::Stranded { .. } => self.close_unanswered(slot, Outcome::LostIngress),
+            Stage::Offered { with, .. } => {
+                let medium = self.contacts.get(slot).channel.medium();
+                self.end_offer(slot, with, OfferEnd::Rona);
+                self.punish_ringing(with.agent, medium);
+                self.return_to_queue(slot);
+            }
+            Stage::Accepted { with, .. } => {
+                self.end_offer(slot, with, OfferEnd::BridgeTimeout);
+                self.return_to_queue(slot);
+            }
+            Stage::Connected { .. } | Stage::Held { .. } => {
+                self.finish_talk(slot);
+                self.close(slot, Outcome::Orphaned);
+            }
+            Stage::WrapUp { .. } => self.close(slot, Outcome::Handled),
+            Stage::Scheduled { .. } => {}
+        }
+    }
+
+    /// A waiting contact demands something else now, or a scheduled one begins to wait.
+    fn review_contact(&mut self, slot: Slot<Contact>) {
+        match self.contacts.get(slot).stage {
+            Stage::Queued => self.wait_anew(slot),
+            Stage::Scheduled { .. } => {
+                let contact = self.contacts.get_mut(slot);
+                contact.review = None;
+                // Steps and waiting begin when its time has come.
+                contact.entered_queue = self.clocks.now;
+                self.return_to_queue(slot);
+            }
+            _ => {}
+        }
+    }
+}

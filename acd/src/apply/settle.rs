@@ -1,0 +1,219 @@
+//! The end of every command: matching, then timers and hashes of what changed.
+
+use alloc::vec::Vec;
+
+use crate::agent::{Agent, Presence};
+use crate::centre::Centre;
+use crate::channel::Media;
+use crate::contact::ContactNames;
+use crate::event::{Event, SiteState};
+use crate::matching::fit::SupplyKey;
+use crate::matching::{Standing, View, view};
+use crate::table::Slot;
+use crate::timers::Owner;
+
+impl Centre {
+    /// Matches everything that became matchable. First the agents who became free for something,
+    /// longest idle first, each for as long as there is a contact for them; then the contacts
+    /// that began to wait or whose demand changed, in the order of their places.
+    ///
+    /// Before a command no waiting contact and free agent fit each other; afterwards none do
+    /// again. So only what changed needs to be looked at.
+    pub(crate) fn settle(&mut self) {
+        let mut gained = self.refresh_touched();
+        while !gained.is_empty() || !self.to_match.is_empty() {
+            gained.sort_unstable_by_key(|agent| self.agents.get(*agent).idle);
+            gained.dedup();
+            for agent in gained {
+                while let Some((contact, choice)) = self.matcher.best_contact(agent, view!(self)) {
+                    self.offer(contact, choice);
+                    self.refresh(agent, false);
+                }
+            }
+            let mut contacts = core::mem::take(&mut self.to_match);
+            // Some may have been closed, or offered to an agent, since they were noted.
+            contacts.retain(|c| self.contacts.try_get(*c).is_some());
+            contacts.sort_unstable_by_key(|c| self.contacts.get(*c).place());
+            contacts.dedup();
+            for contact in &contacts {
+                if let Some(choice) = self.matcher.best_agent(*contact, view!(self)) {
+                    let agent = choice.agent;
+                    self.offer(*contact, choice);
+                    self.refresh(agent, false);
+                }
+            }
+            contacts.clear();
+            if self.to_match.is_empty() {
+                self.to_match = contacts; // Keeps its memory.
+            }
+            gained = self.refresh_touched();
+        }
+        self.finish_drains();
+        if core::mem::take(&mut self.forget_classes) {
+            self.matcher.forget_empty();
+        }
+    }
+
+    /// Brings the matcher up to date with the agents that changed, in the order of their
+    /// numbers; those who became free for something.
+    fn refresh_touched(&mut self) -> Vec<Slot<Agent>> {
+        let mut gained = Vec::new();
+        while !self.touched.is_empty() {
+            let mut touched = core::mem::take(&mut self.touched);
+            touched.sort_unstable_by_key(|(agent, reclassify)| {
+                (self.agents.try_get(*agent).map(|a| a.seq), *agent, !reclassify)
+            });
+            touched.dedup_by_key(|(agent, _)| *agent);
+            for (agent, reclassify) in touched.drain(..) {
+                if self.agents.try_get(agent).is_none() {
+                    self.matcher.declassify(agent);
+                } else if self.refresh(agent, reclassify) {
+                    gained.push(agent);
+                }
+            }
+            if self.touched.is_empty() {
+                self.touched = touched; // Keeps its memory.
+                break;
+            }
+        }
+        gained
+    }
+
+    /// Brings the matcher up to date with one agent; whether the agent became free for something.
+    fn refresh(&mut self, slot: Slot<Agent>, reclassify: bool) -> bool {
+        let agent = self.agents.get(slot);
+        let Some(session) = agent.live_session() else {
+            self.matcher.declassify(slot);
+            self.release_waiting_for(slot);
+            return false;
+        };
+        let takes_offers = self.sites.get(session.site).state.takes_offers();
+        let standing = Standing {
+            media: if takes_offers { agent.open_media() } else { Media::NONE },
+            idle: agent.idle.0,
+            occupancy: u64::from(agent.occupancy_ppm),
+            last_offer: agent.last_offer.0,
+        };
+        let is_waited_for = takes_offers && is_waited_for(agent);
+        if reclassify {
+            let key = self.supply_key(slot);
+            self.matcher.classify(slot, key);
+        }
+        let gained = self.matcher.stand(slot, standing);
+        if !is_waited_for {
+            self.release_waiting_for(slot);
+        }
+        gained
+    }
+
+    fn supply_key(&self, slot: Slot<Agent>) -> SupplyKey {
+        let agent = self.agents.get(slot);
+        let site = match agent.session {
+            Some(session) => session.site,
+            None => unreachable!("only agents with a session have a class"),
+        };
+        let mut queues: Vec<_> = agent
+            .queues()
+            .iter()
+            .filter_map(|a| Some((self.queues.find(a.queue.as_str())?, a.grade)))
+            .collect();
+        let mut skills: Vec<_> = agent
+            .config
+            .skills
+            .iter()
+            .filter_map(|(id, level)| Some((self.skills.find(id.as_str())?, *level)))
+            .collect();
+        queues.sort_unstable();
+        skills.sort_unstable();
+        SupplyKey { site, queues, skills, capacity: agent.config.capacity }
+    }
+
+    /// Contacts that waited for this agent only are reviewed: nobody waits for somebody who is
+    /// not there.
+    fn release_waiting_for(&mut self, agent: Slot<Agent>) {
+        for contact in self.matcher.waiting_for(agent) {
+            self.wait_anew(contact);
+        }
+    }
+
+    /// Draining sites whose agents have nothing left are drained.
+    fn finish_drains(&mut self) {
+        if self.to_finish.is_empty() {
+            return;
+        }
+        let mut sites = core::mem::take(&mut self.to_finish);
+        sites.sort_unstable_by_key(|s| self.sites.try_get(*s).map(|site| site.seq));
+        sites.dedup();
+        for slot in sites {
+            let Some(site) = self.sites.try_get(slot) else { continue };
+            if site.state == SiteState::Draining && site.engaged == 0 {
+                self.set_site_state(slot, SiteState::Drained);
+            }
+        }
+    }
+
+    /// Says and sets a site's state. What follows from it is the caller's business.
+    pub(crate) fn set_site_state(&mut self, slot: Slot<crate::site::Site>, state: SiteState) {
+        let site = self.sites.get_mut(slot);
+        site.state = state;
+        let site = site.id().clone();
+        self.events.push(Event::Site { site, state });
+    }
+
+    /// Notes an agent whose standing may have changed.
+    pub(crate) fn touch(&mut self, agent: Slot<Agent>) {
+        self.touched.push((agent, false));
+    }
+
+    /// Notes an agent whose class may have changed too.
+    pub(crate) fn reclassify(&mut self, agent: Slot<Agent>) {
+        self.touched.push((agent, true));
+    }
+
+    /// Brings timers and hashes in line with what changed.
+    pub(crate) fn flush(&mut self) {
+        for slot in self.contacts.dirty() {
+            let (seq, review, deadline) = match self.contacts.try_get(slot) {
+                Some(c) => (c.seq, c.review, c.deadline()),
+                None => (Default::default(), None, None),
+            };
+            self.timers.set(Owner::Contact, slot.index() as u32, seq, review, deadline);
+        }
+        for slot in self.agents.dirty() {
+            let (seq, review, deadline) = match self.agents.try_get(slot) {
+                Some(a) => (a.seq, a.review(), a.deadline()),
+                None => (Default::default(), None, None),
+            };
+            self.timers.set(Owner::Agent, slot.index() as u32, seq, review, deadline);
+        }
+        for slot in self.queues.dirty() {
+            let queue = self.queues.try_get(slot);
+            let (seq, review) = queue.map_or((Default::default(), None), |q| (q.seq, q.review()));
+            self.timers.set(Owner::Queue, slot.index() as u32, seq, review, None);
+        }
+        for slot in self.sites.dirty() {
+            let site = self.sites.try_get(slot);
+            let (seq, review) = site.map_or((Default::default(), None), |s| (s.seq, s.review()));
+            self.timers.set(Owner::Site, slot.index() as u32, seq, review, None);
+        }
+        for slot in self.calendars.dirty() {
+            let entry = self.calendars.try_get(slot);
+            let (seq, review) = entry.map_or((Default::default(), None), |c| (c.seq, c.alarm));
+            self.timers.set(Owner::Calendar, slot.index() as u32, seq, review, None);
+        }
+        let digest = &mut self.digest;
+        let names = ContactNames { queues: &self.queues, agents: &self.agents, sites: &self.sites };
+        self.contacts.flush(names, digest);
+        self.agents.flush(&self.sites, digest);
+        self.queues.flush((), digest);
+        self.sites.flush((), digest);
+        self.skills.flush((), digest);
+        self.calendars.flush((), digest);
+        self.principals.flush((), digest);
+    }
+}
+
+/// Whether a contact that wants this agent should go on waiting: free or busy, but there.
+pub(crate) fn is_waited_for(agent: &Agent) -> bool {
+    agent.presence == Presence::Ready && agent.pending.is_none()
+}

@@ -1,0 +1,274 @@
+//! Waiting: a contact in its place in a queue, its steps, its site, the agent it waits for.
+
+use alloc::boxed::Box;
+
+use super::settle::is_waited_for;
+use crate::centre::Centre;
+use crate::channel::Channel;
+use crate::config::{Overflow, SitePolicy};
+use crate::contact::{Contact, Preferred, Stage};
+use crate::event::{ContactEvent, OverflowCause};
+use crate::ids::{AgentId, PrincipalId};
+use crate::limits;
+use crate::matching::fit::{DemandKey, Scope};
+use crate::matching::{View, view};
+use crate::queue::Queue;
+use crate::record::Outcome;
+use crate::table::Slot;
+use crate::time::{AttendedTime, LogTime, Millis};
+
+impl Centre {
+    /// Puts a contact into its place, under the demand it has now, to be matched at the end of
+    /// the command.
+    pub(crate) fn wait(&mut self, slot: Slot<Contact>) {
+        self.contacts.get_mut(slot).stage = Stage::Queued;
+        self.reach_step(slot);
+        self.reach_spill(slot);
+        match self.agent_to_wait_for(slot) {
+            Some(agent) => {
+                self.matcher.enter_for(slot, self.contacts.get(slot).place(), agent);
+            }
+            None => {
+                let key = self.demand_key(self.contacts.get(slot));
+                self.matcher.enter(slot, self.contacts.get(slot).place(), key, view!(self));
+            }
+        }
+        let review = self.next_review(self.contacts.get(slot));
+        self.contacts.get_mut(slot).review = review;
+        self.to_match.push(slot);
+    }
+
+    /// Takes a contact out of its place.
+    pub(crate) fn stop_waiting(&mut self, slot: Slot<Contact>) {
+        self.matcher.leave(slot, self.contacts.get(slot).place());
+        self.contacts.get_mut(slot).review = None;
+    }
+
+    /// Looks again at what a waiting contact demands.
+    pub(crate) fn wait_anew(&mut self, slot: Slot<Contact>) {
+        self.stop_waiting(slot);
+        self.wait(slot);
+    }
+
+    /// An offer is over, or a scheduled or stranded contact is due: back to its place, unless it
+    /// has waited too long meanwhile.
+    pub(crate) fn return_to_queue(&mut self, slot: Slot<Contact>) {
+        let contact = self.contacts.get_mut(slot);
+        contact.stage = Stage::Queued;
+        if self.clocks.attended() >= contact.wait_deadline {
+            return self.give_up_waiting(slot, false);
+        }
+        let (needs_ingress, ingress) = (contact.channel.needs_ingress(), contact.ingress.clone());
+        if needs_ingress && self.is_gone(&ingress) {
+            return self.strand(slot);
+        }
+        let contact = self.contacts.get(slot);
+        let queue = self.queues.get(contact.queue).id().clone();
+        self.tell_contact(slot, ContactEvent::Queued { queue });
+        self.wait(slot);
+    }
+
+    /// The demand of a contact as it stands.
+    pub(crate) fn demand_key(&self, contact: &Contact) -> DemandKey {
+        let local = matches!(
+            self.queues.get(contact.queue).config.site_policy,
+            SitePolicy::LocalFirst { .. }
+        );
+        DemandKey {
+            queue: contact.queue,
+            channel: contact.channel,
+            step: contact.step,
+            requirements: contact.requirements.clone(),
+            scope: local.then_some(Scope { own: contact.site, spilled: contact.spilled }),
+        }
+    }
+
+    /// The latest step whose time has come. Steps are measured from entry into the queue, so time
+    /// spent in offers counts.
+    fn reach_step(&mut self, slot: Slot<Contact>) {
+        let contact = self.contacts.get(slot);
+        let config = self.queues.get(contact.queue).config.clone();
+        let waited = self.clocks.now.since(contact.entered_queue);
+        let next = usize::from(contact.step) + 1;
+        for (number, step) in config.steps.iter().enumerate().skip(next) {
+            if waited < step.after {
+                break;
+            }
+            let number = number as u8;
+            let contact = self.contacts.get_mut(slot);
+            contact.step = number;
+            let from = contact.effective;
+            let to = from.saturating_sub_unsigned(step.head_start.0);
+            contact.effective = to;
+            self.tell_contact(slot, ContactEvent::StepReached { step: number });
+            if from != to {
+                self.tell_contact(slot, ContactEvent::PlaceChanged { from, to, step: number });
+            }
+        }
+    }
+
+    /// In local-first queues: may it leave its own site? After its time, and at once when its
+    /// own site gets no offers.
+    fn reach_spill(&mut self, slot: Slot<Contact>) {
+        let contact = self.contacts.get(slot);
+        let SitePolicy::LocalFirst { spill_after } =
+            self.queues.get(contact.queue).config.site_policy
+        else {
+            return;
+        };
+        let waited = self.clocks.now.since(contact.entered_queue);
+        let own_is_out = !self.sites.get(contact.site).state.takes_offers();
+        if !contact.spilled && (waited >= spill_after || own_is_out) {
+            self.contacts.get_mut(slot).spilled = true;
+            self.tell_contact(slot, ContactEvent::Spilled);
+        }
+    }
+
+    /// The agent to wait for, if the contact wants one who is there; otherwise the wish is given
+    /// up.
+    fn agent_to_wait_for(&mut self, slot: Slot<Contact>) -> Option<Slot<crate::agent::Agent>> {
+        let contact = self.contacts.get(slot);
+        let Preferred { agent: id, until } = contact.preferred.as_deref()?.clone();
+        let medium = contact.channel.medium();
+        let found = self.agents.find(id.as_str()).filter(|_| self.clocks.now < until);
+        let found = found.filter(|agent| {
+            let agent = self.agents.get(*agent);
+            let site = agent.live_session().map(|s| self.sites.get(s.site).state);
+            site.is_some_and(|state| state.takes_offers())
+                && is_waited_for(agent)
+                && agent.config.capacity.max[medium.index()] > 0
+                && !agent.closed_media.contains(medium)
+                && !contact.excludes(&id, self.clocks.now)
+        });
+        if found.is_none() {
+            self.contacts.get_mut(slot).preferred = None;
+            self.tell_contact(slot, ContactEvent::PreferredGivenUp { agent: id });
+        }
+        found
+    }
+
+    /// When a waiting contact should be looked at next: a step, the end of waiting for its own
+    /// site or one agent, the end of a cool-down.
+    fn next_review(&self, contact: &Contact) -> Option<LogTime> {
+        let config = &self.queues.get(contact.queue).config;
+        let step = config.steps.get(usize::from(contact.step) + 1);
+        let step = step.map(|s| contact.entered_queue.plus(s.after));
+        let spill = match config.site_policy {
+            SitePolicy::LocalFirst { spill_after } if !contact.spilled => {
+                Some(contact.entered_queue.plus(spill_after))
+            }
+            _ => None,
+        };
+        let preferred = contact.preferred.as_ref().map(|p| p.until);
+        let now = self.clocks.now;
+        let cool_downs = contact.past_offers.iter().filter_map(|o| o.excluded_until);
+        let cool_down = cool_downs.filter(|until| *until > now).min();
+        [step, spill, preferred, cool_down].into_iter().flatten().min()
+    }
+
+    /// Lets a contact wait for an agent, for at most this long while the agent is busy.
+    pub(crate) fn prefer(&mut self, slot: Slot<Contact>, agent: AgentId, wait: Millis) {
+        let until = self.clocks.now.plus(wait);
+        self.contacts.get_mut(slot).preferred = Some(Box::new(Preferred { agent, until }));
+    }
+
+    /// When waiting in this queue ends at the latest, for a contact that enters it now.
+    pub(crate) fn wait_deadline(&self, queue: Slot<Queue>, channel: Channel) -> AttendedTime {
+        let longest = self.queues.get(queue).config.wait_max;
+        let none = longest == Millis::ZERO || channel == Channel::Callback;
+        self.attended_in(if none { limits::DURATION_MAX } else { longest })
+    }
+
+    /// A contact has waited for as long as its queue lets it.
+    pub(crate) fn give_up_waiting(&mut self, slot: Slot<Contact>, in_place: bool) {
+        if in_place {
+            self.stop_waiting(slot);
+        }
+        let contact = self.contacts.get(slot);
+        let config = self.queues.get(contact.queue).config.clone();
+        let channel = contact.channel;
+        match &config.overflow {
+            Overflow::Queue(other) => {
+                let takes = |q: &Slot<Queue>| self.queues.get(*q).config.channels.contains(channel);
+                match self.queues.find(other.as_str()).filter(takes) {
+                    Some(other) => {
+                        self.enter_queue(slot, other, OverflowCause::WaitedTooLong);
+                        self.return_to_queue(slot);
+                    }
+                    None => self.close_unanswered(slot, Outcome::WaitedTooLong),
+                }
+            }
+            Overflow::Callback if can_become_callback(&config, channel) => {
+                self.become_callback(slot, Some(OverflowCause::WaitedTooLong));
+                self.return_to_queue(slot);
+            }
+            Overflow::Callback | Overflow::Reject => {
+                self.close_unanswered(slot, Outcome::WaitedTooLong);
+            }
+        }
+    }
+
+    /// Moves a contact that is not in its place into another queue, where steps start anew. It
+    /// keeps its effective arrival.
+    pub(crate) fn enter_queue(
+        &mut self,
+        slot: Slot<Contact>,
+        to: Slot<Queue>,
+        cause: OverflowCause,
+    ) {
+        let from = self.contacts.get(slot).queue;
+        let waited = self.clocks.now.since(self.contacts.get(slot).entered_queue);
+        self.count_overflow(from, waited);
+        self.change_queue(slot, to);
+        let event = ContactEvent::Overflowed {
+            from: self.queues.get(from).id().clone(),
+            to: self.queues.get(to).id().clone(),
+            cause,
+        };
+        self.tell_contact(slot, event);
+    }
+
+    /// The bookkeeping of a contact that enters another queue unanswered.
+    pub(crate) fn change_queue(&mut self, slot: Slot<Contact>, to: Slot<Queue>) {
+        let contact = self.contacts.get(slot);
+        let (from, channel) = (contact.queue, contact.channel);
+        let deadline = self.wait_deadline(to, channel);
+        let left = self.queues.get_mut(from);
+        left.length -= 1;
+        left.contacts -= 1;
+        let entered = self.queues.get_mut(to);
+        entered.length += 1;
+        entered.contacts += 1;
+        let contact = self.contacts.get_mut(slot);
+        contact.queue = to;
+        contact.entered_queue = self.clocks.now;
+        contact.step = 0;
+        contact.spilled = false;
+        contact.wait_deadline = deadline;
+    }
+
+    /// Makes a contact that is not in its place a callback in the same place.
+    pub(crate) fn become_callback(&mut self, slot: Slot<Contact>, cause: Option<OverflowCause>) {
+        let queue = self.contacts.get(slot).queue;
+        let deadline = self.wait_deadline(queue, Channel::Callback);
+        let contact = self.contacts.get_mut(slot);
+        contact.channel = Channel::Callback;
+        contact.wait_deadline = deadline;
+        let site = contact.site;
+        let (now, settings) = (self.clocks.now, &self.settings);
+        let overflow = cause.is_some();
+        self.queues.get_mut(queue).metrics.count(now, settings, |c| c.become_callback(overflow));
+        self.sites.get_mut(site).metrics.count(now, settings, |c| c.become_callback(overflow));
+        self.tell_contact(slot, ContactEvent::BecameCallback { cause });
+    }
+
+    /// Whether an ingress had streams and has none now.
+    pub(crate) fn is_gone(&self, ingress: &PrincipalId) -> bool {
+        self.ingresses.get(ingress).is_some_and(|nodes| nodes.is_empty())
+    }
+}
+
+/// Whether contacts of this channel can be called back in this queue.
+pub(crate) fn can_become_callback(config: &crate::config::QueueConfig, channel: Channel) -> bool {
+    matches!(channel, Channel::Voice | Channel::Chat) && config.channels.contains(Channel::Callback)
+}
