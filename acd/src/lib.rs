@@ -13,7 +13,9 @@ pub mod command;
 pub mod config;
 pub mod contact;
 mod digest;
+mod estimate;
 pub mod event;
+pub mod explain;
 pub mod ids;
 mod invariants;
 pub mod limits;
@@ -31,4 +33,5 @@ pub mod text;
 pub mod time;
 mod timers;
 
-pub use centre::Centre;
+pub use centre::{Centre, Tables};
+pub use estimate::{ExpectedWait, Position};

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use acd::ids::SiteId;
+use acd::ids::{ContactId, SiteId};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The operator's program of Quorumcall, the contact centre of many cities.
@@ -50,6 +50,9 @@ pub struct ReplayArgs {
     /// How to print the result.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     pub output: Output,
+    /// Tells the story of one call: line, call id and date joined.
+    #[arg(long, value_name = "CONTACT", value_parser = parse_contact)]
+    pub explain: Option<ContactId>,
     /// Prints the contact centre that the log makes, as a centre.toml, and replays nothing.
     #[arg(long)]
     pub print_centre: bool,
@@ -93,6 +96,10 @@ impl fmt::Display for Speed {
             Self::Times(times) => times.fmt(f),
         }
     }
+}
+
+fn parse_contact(text: &str) -> Result<ContactId, String> {
+    ContactId::new(text).map_err(|why| format!("{why}: write 1 to 128 printable ASCII characters"))
 }
 
 fn parse_city(text: &str) -> Result<SiteId, String> {

@@ -19,6 +19,8 @@ pub enum ErrorCode {
     NoCalls,
     /// No call of a log names who answered.
     NoAgents,
+    /// A call that is asked about is not in the log.
+    NoSuchCall,
     /// The cities of a replay are no list of cities.
     BadCities,
     /// A centre is refused.
@@ -31,7 +33,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All codes, in order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::FileMissing,
         Self::FileIsDirectory,
         Self::FileForbidden,
@@ -39,6 +41,7 @@ impl ErrorCode {
         Self::NotACallLog,
         Self::NoCalls,
         Self::NoAgents,
+        Self::NoSuchCall,
         Self::BadCities,
         Self::CentreRefused,
         Self::NoCluster,
@@ -55,6 +58,7 @@ impl ErrorCode {
             Self::NotACallLog => "E-NOT-A-CALL-LOG",
             Self::NoCalls => "E-NO-CALLS",
             Self::NoAgents => "E-NO-AGENTS",
+            Self::NoSuchCall => "E-NO-SUCH-CALL",
             Self::BadCities => "E-BAD-CITIES",
             Self::CentreRefused => "E-CENTRE-REFUSED",
             Self::NoCluster => "E-NO-CLUSTER",
@@ -71,6 +75,7 @@ impl ErrorCode {
             | Self::NotACallLog
             | Self::NoCalls
             | Self::NoAgents
+            | Self::NoSuchCall
             | Self::BadCities => 2,
             Self::FileUnreadable | Self::NoCluster | Self::Output => 3,
             Self::FileForbidden => 5,

@@ -47,10 +47,38 @@ fn a_result_counts_every_line() {
     let output = replay(&log, &["--local", "-o", "json"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let result: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!((&result["data_lines"], &result["calls"]), (&3.into(), &2.into()));
+    assert_eq!((&result["data_lines"], &result["parsed"]), (&3.into(), &2.into()));
     assert_eq!(result["skipped"]["wrong-column-count"], 1);
     assert_eq!(result["real"]["service_level_negative"], 0.5);
     assert!(text(&replay(&log, &["--local"]).stdout).contains("wrong-column-count"));
+}
+
+#[test]
+fn the_calls_of_the_bank_are_replayed_alike_each_time() {
+    let beside = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../shared/data/anonymous-bank-1999-02-first-half.tsv"
+    );
+    let path = PathBuf::from(std::env::var_os("QUORUMCALL_CALLS").unwrap_or(beside.into()));
+    if !path.exists() {
+        println!("skipped: the bank's call log is not at {}", path.display());
+        return;
+    }
+    let output = replay(&path, &["--local", "-o", "json"]);
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let lines = |value: &serde_json::Value| value.as_u64().expect("a number");
+    let skipped = result["skipped"].as_object().expect("reasons").values().map(lines).sum::<u64>();
+    assert_eq!(lines(&result["parsed"]) + skipped, 17_456, "every line is accounted for");
+    let replayed = &result["replayed"];
+    assert_eq!(lines(&replayed["offered"]), lines(&result["real"]["offered"]));
+    let ended = lines(&replayed["answered"]) + lines(&replayed["abandoned"]);
+    assert_eq!(ended + lines(&replayed["waiting"]), lines(&replayed["offered"]));
+    assert_eq!((&replayed["lost"], &replayed["double_offered"]), (&0.into(), &0.into()));
+    assert_eq!(replay(&path, &["--local", "-o", "json"]).stdout, output.stdout);
+
+    let asked = replayed["longest_waits"][0]["contact"].as_str().expect("an id");
+    let output = replay(&path, &["--local", "--explain", asked]);
+    assert!(text(&output.stdout).contains("this agent because"), "{}", text(&output.stdout));
 }
 
 #[test]
@@ -71,6 +99,7 @@ fn a_failure_has_a_code_a_reason_and_a_remedy_on_stderr() {
         (&empty, &[], "E-NOT-A-CALL-LOG", 2),
         (&nothing, &[], "E-NO-CALLS", 2),
         (&nobody, &[], "E-NO-AGENTS", 2),
+        (&log, &["--local", "--explain", "nobody"], "E-NO-SUCH-CALL", 2),
         (&log, &["--cities", "kyiv,kyiv"], "E-BAD-CITIES", 2),
         (&log, &["--cities", &long], "E-BAD-CITIES", 2),
         (&log, &[], "E-NO-CLUSTER", 3),

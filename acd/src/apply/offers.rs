@@ -25,9 +25,7 @@ impl Centre {
             None => {}
             Some(SiteMemory::Credits(credits)) => self.queues.get_mut(queue_slot).credits = credits,
             Some(SiteMemory::Current(site)) => {
-                if self.queues.get(queue_slot).current_site.as_ref() != Some(&site) {
-                    self.queues.get_mut(queue_slot).current_site = Some(site);
-                }
+                self.queues.get_mut(queue_slot).current_site = Some(site);
             }
         }
         let seq = self.next_seq();

@@ -106,7 +106,7 @@ impl Centre {
         gained
     }
 
-    fn supply_key(&self, slot: Slot<Agent>) -> SupplyKey {
+    pub(crate) fn supply_key(&self, slot: Slot<Agent>) -> SupplyKey {
         let agent = self.agents.get(slot);
         let site = match agent.session {
             Some(session) => session.site,

@@ -86,6 +86,17 @@ pub(crate) struct Fit {
 /// The largest sum of levels: 8 skills of the step and 8 of the contact, at level 10.
 pub(crate) const SKILL_SUM_MAX: u16 = 160;
 
+/// Why an agent does not fit; the first rule in the order of the variants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Misfit {
+    /// Works at a site whose agents may not take it (yet).
+    Site,
+    /// Serves neither the queue nor one of the extra ones.
+    Queue,
+    /// Lacks this skill, or has too little of it.
+    Skill(Slot<Skill>),
+}
+
 impl Demand {
     /// Resolves ids. Ids that are not there fit nobody: configuration refuses them, so this is
     /// only met while several objects are being replaced.
@@ -130,48 +141,66 @@ impl Demand {
 
     /// How well agents of this kind fit; none: they may not take it.
     pub(crate) fn fit(&self, supply: &SupplyKey) -> Option<Fit> {
-        let remote = match self.scope {
-            Some(scope) if scope.own != supply.site => {
-                if !scope.spilled {
-                    return None;
-                }
-                1
-            }
-            _ => 0,
-        };
-        let level = |skill: Slot<Skill>| {
-            let at = supply.skills.binary_search_by_key(&skill, |(s, _)| *s).ok()?;
-            Some(supply.skills[at].1)
-        };
-        let grade_of = |queue: Slot<Queue>| {
-            let at = supply.queues.binary_search_by_key(&queue, |(q, _)| *q).ok()?;
-            Some(supply.queues[at].1)
-        };
-        // The sum of levels if all requirements are met.
-        let meets = |needed: &[(Slot<Skill>, SkillLevel)]| {
-            needed.iter().try_fold(0u16, |sum, (skill, least)| {
-                let has = level(*skill)?;
-                (has >= *least).then(|| sum + u16::from(has.get()))
-            })
-        };
-        let own_sum = meets(&self.own_skills)?;
-        for (step, ring) in self.rings.iter().enumerate() {
-            if !ring.sites.is_empty() && !ring.sites.contains(&supply.site) {
-                continue;
-            }
-            let extra = || ring.extra_queues.iter().filter_map(|queue| grade_of(*queue)).min();
-            let Some(grade) = grade_of(self.queue).or_else(extra) else {
-                continue;
-            };
-            let Some(sum) = meets(&ring.skills) else {
-                continue;
-            };
+        let remote = self.remote(supply)?;
+        let own_sum = meets(&self.own_skills, supply).ok()?;
+        let fits = |(step, ring): (usize, &Ring)| {
+            let (grade, sum) = self.fits_ring(ring, supply).ok()?;
             let skill_deficit = match self.strategy {
                 Strategy::MostSkilled => SKILL_SUM_MAX.saturating_sub(own_sum + sum),
                 _ => 0,
             };
-            return Some(Fit { step: step as u8, grade, remote, skill_deficit });
-        }
-        None
+            Some(Fit { step: step as u8, grade, remote, skill_deficit })
+        };
+        self.rings.iter().enumerate().find_map(fits)
     }
+
+    /// Why agents of this kind do not fit, as the latest step sees it; none: they do.
+    pub(crate) fn misfit(&self, supply: &SupplyKey) -> Option<Misfit> {
+        if self.fit(supply).is_some() {
+            return None;
+        }
+        if self.remote(supply).is_none() {
+            return Some(Misfit::Site);
+        }
+        let own = meets(&self.own_skills, supply);
+        let ring = self.rings.last().map(|ring| self.fits_ring(ring, supply));
+        match (ring, own) {
+            (Some(Err(misfit @ (Misfit::Site | Misfit::Queue))), _) => Some(misfit),
+            (_, Err(skill)) => Some(Misfit::Skill(skill)),
+            (Some(Err(misfit)), _) => Some(misfit),
+            (Some(Ok(_)) | None, _) => Some(Misfit::Queue),
+        }
+    }
+
+    /// 1 if the agents work elsewhere than the contact would like; none: too far for now.
+    fn remote(&self, supply: &SupplyKey) -> Option<u8> {
+        match self.scope {
+            Some(scope) if scope.own != supply.site => scope.spilled.then_some(1),
+            _ => Some(0),
+        }
+    }
+
+    /// The grade and the sum of required levels in one step.
+    fn fits_ring(&self, ring: &Ring, supply: &SupplyKey) -> Result<(Grade, u16), Misfit> {
+        if !ring.sites.is_empty() && !ring.sites.contains(&supply.site) {
+            return Err(Misfit::Site);
+        }
+        let grade_of = |queue: Slot<Queue>| {
+            let at = supply.queues.binary_search_by_key(&queue, |(q, _)| *q).ok()?;
+            Some(supply.queues[at].1)
+        };
+        let extra = || ring.extra_queues.iter().filter_map(|queue| grade_of(*queue)).min();
+        let grade = grade_of(self.queue).or_else(extra).ok_or(Misfit::Queue)?;
+        let sum = meets(&ring.skills, supply).map_err(Misfit::Skill)?;
+        Ok((grade, sum))
+    }
+}
+
+/// The sum of levels if all requirements are met; otherwise the first that is not.
+fn meets(needed: &[(Slot<Skill>, SkillLevel)], supply: &SupplyKey) -> Result<u16, Slot<Skill>> {
+    needed.iter().try_fold(0u16, |sum, (skill, least)| {
+        let at = supply.skills.binary_search_by_key(skill, |(s, _)| *s).map_err(|_| *skill)?;
+        let has = supply.skills[at].1;
+        if has >= *least { Ok(sum + u16::from(has.get())) } else { Err(*skill) }
+    })
 }

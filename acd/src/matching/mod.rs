@@ -272,10 +272,24 @@ impl Matcher {
         }
     }
 
-    /// Where a contact stands in its class (0: first) and how many wait there.
-    pub(crate) fn position(&self, contact: Slot<Contact>, place: Place) -> Option<(usize, usize)> {
-        let class = self.demands.class(self.demands.class_of(contact)?);
-        Some((class.waiting.range(..place).count(), class.waiting.len()))
+    // -- On request -----------------------------------------------------------------------------
+
+    /// What a demand asks of agents, worked out anew.
+    pub(crate) fn demand_of(key: &DemandKey, view: View<'_>) -> Demand {
+        let config = &view.queues.get(key.queue).config;
+        Demand::compile(key, config, view.queues, view.sites, view.skills)
+    }
+
+    /// Contacts that wait in the classes of a queue, in no particular order. Costs as much as
+    /// there are.
+    pub(crate) fn waiting_in(
+        &self,
+        queue: Slot<Queue>,
+    ) -> impl Iterator<Item = (Place, Slot<Contact>)> {
+        let of_queue = self.demand_numbers.iter().filter(move |(key, _)| key.queue == queue);
+        of_queue.flat_map(|(_, number)| {
+            self.demands.class(*number).waiting.iter().map(|(place, contact)| (*place, *contact))
+        })
     }
 
     // -- For checks -----------------------------------------------------------------------------

@@ -52,6 +52,9 @@ impl Lane {
 /// same number, so nothing more is needed.
 pub(super) type LaneKey = (u64, u64);
 
+/// The free agents of a class in one lane, best first.
+type FreeAgents = BTreeMap<LaneKey, Slot<Agent>>;
+
 /// Not a key: larger than all.
 const NOBODY: LaneKey = (u64::MAX, u64::MAX);
 
@@ -86,7 +89,7 @@ pub(super) struct SupplyClass {
     /// Bit per lane that some demand needs.
     needed: u16,
     /// Free agents by lane.
-    free: [Option<Box<BTreeMap<LaneKey, Slot<Agent>>>>; LANES],
+    free: [Option<Box<FreeAgents>>; LANES],
     /// How many can take one more of each medium.
     pub(super) free_count: [u32; Medium::COUNT],
     /// Demands they may take, by the grade they have for them, best first.

@@ -315,20 +315,26 @@ impl Scene {
 
     /// Everything that happened to a contact.
     pub fn history(&self, id: &str) -> Vec<&ContactEvent> {
-        let of = |event| match event {
-            &Event::Contact { ref contact, ref what } if contact.as_str() == id => Some(what),
-            _ => None,
-        };
-        self.events.iter().filter_map(of).collect()
+        let mut history = Vec::new();
+        for event in &self.events {
+            match event {
+                Event::Contact { contact, what } if contact.as_str() == id => history.push(what),
+                _ => {}
+            }
+        }
+        history
     }
 
     /// Everything that happened to an agent.
     pub fn agent_history(&self, id: &str) -> Vec<&AgentEvent> {
-        let of = |event| match event {
-            &Event::Agent { ref agent, ref what } if agent.as_str() == id => Some(what),
-            _ => None,
-        };
-        self.events.iter().filter_map(of).collect()
+        let mut history = Vec::new();
+        for event in &self.events {
+            match event {
+                Event::Agent { agent, what } if agent.as_str() == id => history.push(what),
+                _ => {}
+            }
+        }
+        history
     }
 
     /// The record of a closed contact.

@@ -8,10 +8,14 @@
 
 pub mod calls;
 pub mod centre;
+pub mod ledger;
+pub mod local;
 pub mod outcome;
 pub mod real;
 mod report;
 pub mod shifts;
+pub mod story;
+pub mod world;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -33,7 +37,7 @@ pub fn run(args: &ReplayArgs) -> Result<String, Failure> {
     let log = read_log(&args.file)?;
     let centre =
         centre_of(&log.calls, &args.cities).map_err(|error| no_centre(&args.file, &error))?;
-    centre.to_commands().map_err(|error| refused(&error))?;
+    let commands = centre.to_commands().map_err(|error| refused(&error))?;
     if args.print_centre {
         let toml = centre.to_toml().map_err(|error| refused(&error))?;
         let from = args.file.display().to_string();
@@ -47,7 +51,26 @@ pub fn run(args: &ReplayArgs) -> Result<String, Failure> {
             remedy: "replay in this process with --local".into(),
         });
     }
-    Report::new(args, &log).print(args.output)
+    if let Some(asked) = &args.explain
+        && !log.calls.iter().any(|call| call.id == *asked)
+    {
+        return Err(Failure {
+            code: ErrorCode::NoSuchCall,
+            what: format!("{asked} cannot be explained"),
+            why: "no call of the log has this id".into(),
+            remedy: "write line, call id and date joined, as in AA0101-34536-990201".into(),
+        });
+    }
+    let explain = args.explain.as_ref();
+    let replayed = local::replay(&log.calls, commands, &args.cities, args.speed, explain).map_err(
+        |rejection| Failure {
+            code: ErrorCode::CentreRefused,
+            what: "the replay stopped".into(),
+            why: format!("{}: {rejection}", rejection.code()),
+            remedy: "report this with the log and the command that led to it".into(),
+        },
+    )?;
+    Report::new(args, &log, &replayed).print(args.output)
 }
 
 fn check_cities(cities: &[SiteId]) -> Result<(), Failure> {

@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use acd::ids::ContactId;
+use acd::time::Millis;
 use serde::Serialize;
 
 use super::calls::{CallLog, SkipReason};
+use super::local::Replayed;
 use super::outcome::Outcome;
 use super::real::real_outcome;
+use super::story::Story;
 use crate::cli::{Output, ReplayArgs};
 use crate::failure::{ErrorCode, Failure};
 
@@ -21,22 +25,61 @@ pub(super) struct Report {
     /// Lines after the header.
     data_lines: u64,
     /// Lines that are calls.
-    calls: u64,
+    parsed: u64,
     /// Lines that are none, by reason.
     skipped: BTreeMap<SkipReason, u64>,
     /// What really happened.
     real: Outcome,
+    /// What the contact centre made of it.
+    replayed: ReplayedOutcome,
+    /// The contact that somebody asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explained: Option<Story>,
+}
+
+/// The numbers of a replay.
+#[derive(Debug, Serialize)]
+struct ReplayedOutcome {
+    #[serde(flatten)]
+    outcome: Outcome,
+    /// Calls that were in no hurry and still wait when the last shift is over.
+    waiting: u64,
+    /// Acknowledged contacts that nobody knows any more, or that ended twice.
+    lost: u64,
+    /// Callers who were before two agents, or agents before two callers.
+    double_offered: u64,
+    /// The answered calls that waited longest: ask `--explain` about them.
+    longest_waits: Vec<LongWait>,
+    /// Hash of the state at the end, in hexadecimal.
+    state_hash: String,
+}
+
+/// A call that waited long.
+#[derive(Debug, Serialize)]
+struct LongWait {
+    contact: String,
+    waited_s: f64,
 }
 
 impl Report {
-    pub(super) fn new(args: &ReplayArgs, log: &CallLog) -> Self {
+    pub(super) fn new(args: &ReplayArgs, log: &CallLog, replayed: &Replayed) -> Self {
+        let Replayed { ledger, centre, story } = replayed;
         Self {
             file: args.file.display().to_string(),
             speed: args.speed.to_string(),
             data_lines: log.data_lines,
-            calls: log.calls.len() as u64,
+            parsed: log.calls.len() as u64,
             skipped: log.skipped.clone(),
             real: real_outcome(&log.calls),
+            replayed: ReplayedOutcome {
+                outcome: ledger.outcome(),
+                waiting: ledger.open().count() as u64,
+                lost: ledger.lost(|contact| centre.contact(contact).is_some()),
+                double_offered: ledger.double_offered(),
+                longest_waits: ledger.longest_waits().iter().map(long_wait).collect(),
+                state_hash: format!("{:032x}", centre.state_hash()),
+            },
+            explained: story.clone(),
         }
     }
 
@@ -58,18 +101,33 @@ impl Report {
 
     fn table(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
-        let Self { file, speed, data_lines, calls, skipped, real } = self;
+        let Self { file, speed, data_lines, parsed, skipped, real, replayed, explained } = self;
         writeln!(
             text,
-            "{file}: {calls} calls in {data_lines} lines (times as UTC, speed {speed})"
+            "{file}: {parsed} calls in {data_lines} lines (times as UTC, speed {speed})"
         )?;
         for (reason, count) in skipped {
             writeln!(text, "  skipped {:<20} {count:>7}", reason.slug())?;
         }
         writeln!(text)?;
-        write_columns(&mut text, &[("really", real)])?;
+        write_columns(&mut text, &[("really", real), ("replayed", &replayed.outcome)])?;
+        writeln!(text)?;
+        writeln!(text, "still waiting {}", replayed.waiting)?;
+        writeln!(text, "lost {}, double offered {}", replayed.lost, replayed.double_offered)?;
+        for LongWait { contact, waited_s } in &replayed.longest_waits {
+            writeln!(text, "long wait: {contact} {waited_s} s")?;
+        }
+        writeln!(text, "state hash {}", replayed.state_hash)?;
+        if let Some(story) = explained {
+            writeln!(text)?;
+            story.write(&mut text)?;
+        }
         Ok(text)
     }
+}
+
+fn long_wait((waited, contact): &(Millis, ContactId)) -> LongWait {
+    LongWait { contact: contact.as_str().into(), waited_s: waited.0 as f64 / 1_000.0 }
 }
 
 /// Outcomes side by side, a column each.

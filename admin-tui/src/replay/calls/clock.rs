@@ -32,6 +32,16 @@ pub(super) fn midnight(date: Date) -> Result<LogTime, SkipReason> {
     u64::try_from(ms).map(LogTime).map_err(|_| SkipReason::BadDate)
 }
 
+/// An instant as the log writes time: date and time of day.
+pub fn clock_time(at: LogTime) -> String {
+    let timestamp =
+        i64::try_from(at.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    timestamp.map_or_else(
+        || format!("{} ms", at.0),
+        |t| t.to_zoned(TimeZone::UTC).strftime("%F %T").to_string(),
+    )
+}
+
 /// Milliseconds since midnight of a time written `h:mm:ss`, up to two days.
 pub(super) fn parse_time_of_day(text: &str) -> Result<u64, SkipReason> {
     let mut parts = text.split(':');

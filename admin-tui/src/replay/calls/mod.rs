@@ -24,6 +24,7 @@ use acd::rejection::Rejection;
 use acd::time::{LogTime, Millis};
 use serde::Serialize;
 
+pub use clock::clock_time;
 use columns::Columns;
 use lines::{Lines, RawLine};
 
