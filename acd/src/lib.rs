@@ -22,6 +22,7 @@ pub mod limits;
 mod matching;
 pub mod memory;
 pub mod metrics;
+mod probe;
 pub mod queue;
 pub mod record;
 pub mod rejection;

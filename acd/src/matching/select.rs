@@ -3,10 +3,11 @@
 use alloc::vec::Vec;
 
 use super::demand::DemandClass;
-use super::fit::{Demand, Fit, SKILL_SUM_MAX};
+use super::fit::{Demand, DemandKey, Fit, SKILL_SUM_MAX};
 use super::supply::LaneKey;
 use super::{Matcher, View};
 use crate::agent::Agent;
+use crate::channel::Media;
 use crate::config::{Grade, SitePolicy, Strategy};
 use crate::contact::{Contact, Place};
 use crate::event::{OfferReason, SiteChoice};
@@ -37,7 +38,26 @@ impl Matcher {
         if let Some(agent) = self.waits_for(contact) {
             return self.preferred_choice(agent, contact, view);
         }
-        let class = self.demands.class(self.demands.class_of(contact)?);
+        self.best_in_class(self.demands.class(self.demands.class_of(contact)?), contact, view)
+    }
+
+    /// The same for a contact with the demand of a class, for benchmarks.
+    pub(crate) fn probe_best_agent(
+        &self,
+        key: &DemandKey,
+        contact: Slot<Contact>,
+        view: View<'_>,
+    ) -> Option<Slot<Agent>> {
+        let number = *self.demand_numbers.get(key)?;
+        Some(self.best_in_class(self.demands.class(number), contact, view)?.agent)
+    }
+
+    fn best_in_class(
+        &self,
+        class: &DemandClass,
+        contact: Slot<Contact>,
+        view: View<'_>,
+    ) -> Option<Choice> {
         if class.demand.chooses_site {
             return self.choose_site_and_agent(class, contact, view);
         }
@@ -52,7 +72,16 @@ impl Matcher {
         agent: Slot<Agent>,
         view: View<'_>,
     ) -> Option<(Slot<Contact>, Choice)> {
-        let media = self.supply.standing(agent).media;
+        self.best_contact_of(agent, self.supply.standing(agent).media, view)
+    }
+
+    /// The best contact of these media for an agent.
+    pub(crate) fn best_contact_of(
+        &self,
+        agent: Slot<Agent>,
+        media: Media,
+        view: View<'_>,
+    ) -> Option<(Slot<Contact>, Choice)> {
         if media.is_empty() {
             return None;
         }
