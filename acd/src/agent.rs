@@ -71,6 +71,8 @@ pub struct TemporaryMove {
 pub struct Agent {
     /// The roster entry.
     pub config: Arc<AgentConfig>,
+    /// Hash of it, so that a change of state does not read all of it.
+    pub(crate) config_hash: u64,
     /// Its number.
     pub seq: Seq,
     /// Revision of the roster entry.
@@ -110,6 +112,7 @@ impl Agent {
     /// A new agent, offline.
     pub(crate) fn new(config: AgentConfig, seq: Seq, now: LogTime) -> Self {
         Self {
+            config_hash: config_hash(&config),
             config: Arc::new(config),
             seq,
             revision: Revision(1),
@@ -127,6 +130,13 @@ impl Agent {
             work: Vec::new(),
             load: [0; Medium::COUNT],
         }
+    }
+
+    /// Replaces the roster entry.
+    pub(crate) fn set_config(&mut self, config: AgentConfig) {
+        self.config_hash = config_hash(&config);
+        self.config = Arc::new(config);
+        self.revision.0 += 1;
     }
 
     /// The id.
@@ -206,6 +216,20 @@ fn digest_assignments(out: &mut Digest, queues: &[Assignment]) {
     });
 }
 
+fn config_hash(config: &AgentConfig) -> u64 {
+    let mut out = Digest::default();
+    let AgentConfig { id, name, home_site, skills, queues, capacity } = config;
+    out.str(id.as_str()).str(name.as_str()).str(home_site.as_str());
+    out.list(skills.iter(), |out, (skill, level)| {
+        out.str(skill.as_str()).u8(level.get());
+    });
+    digest_assignments(&mut out, queues);
+    for (max, by) in capacity.max.iter().zip(capacity.interruptible_by) {
+        out.u8(*max).u8(by.0);
+    }
+    out.finish() as u64
+}
+
 impl Entity for Agent {
     type Names<'a> = &'a Table<Site>;
     const KIND: u8 = 2;
@@ -216,7 +240,8 @@ impl Entity for Agent {
 
     fn digest(&self, sites: &Table<Site>, out: &mut Digest) {
         let Self {
-            config,
+            config: _,
+            config_hash,
             seq,
             revision,
             moved,
@@ -233,15 +258,7 @@ impl Entity for Agent {
             work: _,
             load: _,
         } = self;
-        let AgentConfig { id, name, home_site, skills, queues, capacity } = &**config;
-        out.str(id.as_str()).str(name.as_str()).str(home_site.as_str());
-        out.list(skills.iter(), |out, (skill, level)| {
-            out.str(skill.as_str()).u8(level.get());
-        });
-        digest_assignments(out, queues);
-        for (max, by) in capacity.max.iter().zip(capacity.interruptible_by) {
-            out.u8(*max).u8(by.0);
-        }
+        out.u64(*config_hash);
         out.u64(seq.0).u64(revision.0);
         out.option(moved.as_deref(), |out, m| {
             digest_assignments(out, &m.queues);

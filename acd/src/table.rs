@@ -5,8 +5,9 @@
 //! - Slots live in pages behind `Arc`. [`Table::fork`] copies the page pointers, a few
 //!   microseconds for 100,000 entities; a page that changes while a fork lives is copied first.
 //!   That is how a snapshot is written beside a running state machine.
-//! - Every write goes through [`Table::get_mut`], which notes the slot. After a command the
-//!   noted slots are hashed anew, once each, whatever the command did to them.
+//! - Every write goes through [`Table::get_mut`], which notes the slot. After a command the timers
+//!   of the noted slots are brought in line; after an entry they are hashed anew, once each,
+//!   whatever the commands did to them.
 
 use alloc::{sync::Arc, vec::Vec};
 use core::fmt;
@@ -100,14 +101,24 @@ struct IndexEntry {
     slot: u32,
 }
 
+/// In which lists a slot is.
+#[derive(Clone, Copy, Default)]
+struct Notes {
+    unhashed: bool,
+    unscheduled: bool,
+}
+
 /// A table of entities.
 pub struct Table<T: Entity> {
     pages: Vec<Arc<Vec<Cell<T>>>>,
     free: Vec<u32>,
     index: HashTable<IndexEntry>,
-    /// Which slots were written since the last flush, and whether a slot is among them.
-    dirty: Vec<u32>,
-    is_dirty: Vec<bool>,
+    /// Slots to hash anew.
+    unhashed: Vec<u32>,
+    /// Slots whose timers are to be brought in line.
+    unscheduled: Vec<u32>,
+    /// In which of the two lists a slot is.
+    notes: Vec<Notes>,
     len: usize,
     /// Wrapping sum of the hashes of all entities.
     sum: u128,
@@ -119,8 +130,9 @@ impl<T: Entity> Default for Table<T> {
             pages: Vec::new(),
             free: Vec::new(),
             index: HashTable::new(),
-            dirty: Vec::new(),
-            is_dirty: Vec::new(),
+            unhashed: Vec::new(),
+            unscheduled: Vec::new(),
+            notes: Vec::new(),
             len: 0,
             sum: 0,
         }
@@ -186,7 +198,7 @@ impl<T: Entity> Table<T> {
         page.get(slot.index() % PAGE)?.value.as_ref()
     }
 
-    /// Writes; the entity's hash is made anew at the next flush.
+    /// Writes; the entity's hash is made anew at the end of the entry.
     ///
     /// # Panics
     /// As [`Table::get`].
@@ -199,10 +211,14 @@ impl<T: Entity> Table<T> {
     }
 
     fn note(&mut self, number: u32) {
-        let dirty = &mut self.is_dirty[number as usize];
-        if !*dirty {
-            *dirty = true;
-            self.dirty.push(number);
+        let notes = &mut self.notes[number as usize];
+        if !notes.unhashed {
+            notes.unhashed = true;
+            self.unhashed.push(number);
+        }
+        if !notes.unscheduled {
+            notes.unscheduled = true;
+            self.unscheduled.push(number);
         }
     }
 
@@ -217,12 +233,12 @@ impl<T: Entity> Table<T> {
                 number
             }
             None => {
-                let number = self.is_dirty.len();
+                let number = self.notes.len();
                 if number.is_multiple_of(PAGE) {
                     self.pages.push(Arc::new(Vec::with_capacity(PAGE)));
                 }
                 Arc::make_mut(&mut self.pages[number / PAGE]).push(cell);
-                self.is_dirty.push(false);
+                self.notes.push(Notes::default());
                 number as u32
             }
         };
@@ -257,15 +273,17 @@ impl<T: Entity> Table<T> {
         self.cell(slot.number).key_hash
     }
 
-    /// Slots written since the last flush, in no particular order.
-    pub(crate) fn dirty(&self) -> impl Iterator<Item = Slot<T>> {
-        self.dirty.iter().map(|number| Slot::new(*number))
+    /// The next slot whose timers are to be brought in line, in no particular order.
+    pub(crate) fn next_unscheduled(&mut self) -> Option<Slot<T>> {
+        let number = self.unscheduled.pop()?;
+        self.notes[number as usize].unscheduled = false;
+        Some(Slot::new(number))
     }
 
     /// Hashes what was written since the last flush.
     pub(crate) fn flush(&mut self, names: T::Names<'_>, digest: &mut Digest) {
-        while let Some(number) = self.dirty.pop() {
-            self.is_dirty[number as usize] = false;
+        while let Some(number) = self.unhashed.pop() {
+            self.notes[number as usize].unhashed = false;
             let cell = self.cell_mut(number);
             let Some(value) = &cell.value else {
                 continue; // Removed after it was written; its hash left the sum then.

@@ -124,7 +124,7 @@ impl Centre {
         }
         // What this entry changed so far counts.
         self.settle();
-        self.flush();
+        self.hash_changed();
         let hash = self.state_hash();
         let index = self.entry.index;
         self.checkpoint = Some((index, hash));

@@ -24,7 +24,7 @@ impl Centre {
             };
             self.fire(due);
             self.settle();
-            self.flush();
+            self.schedule_changed();
         }
     }
 
@@ -37,7 +37,7 @@ impl Centre {
             any = true;
             self.fire(due);
             self.settle();
-            self.flush();
+            self.schedule_changed();
             if self.contacts.try_get(slot).is_none() {
                 break;
             }

@@ -150,7 +150,7 @@ impl Centre {
         principal: &PrincipalId,
         ingress: &PrincipalId,
     ) -> Result<(), Rejection> {
-        if self.roles_of(principal).any_of(Roles::of(&[Role::Node])) {
+        if self.holds_any(principal, Roles::of(&[Role::Node])) {
             return Ok(());
         }
         self.check_owner(principal, ingress.as_str())
@@ -161,7 +161,7 @@ impl Centre {
         if !self.nodes.contains_key(&node) {
             return Err(unknown("node", &alloc::format!("{}", node.0)));
         }
-        if !self.roles_of(&ingress).any_of(Roles::of(&[Role::Ingress, Role::Gateway])) {
+        if !self.holds_any(&ingress, Roles::of(&[Role::Ingress, Role::Gateway])) {
             return Err(unknown("ingress", ingress.as_str()));
         }
         let nodes = self.ingresses.entry(ingress.clone()).or_default();

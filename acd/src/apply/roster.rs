@@ -1,7 +1,6 @@
 //! The roster: agents are created, changed, deleted, and moved between queues.
 
 use alloc::boxed::Box;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::configure::{check_revision, check_room};
@@ -34,8 +33,7 @@ impl Centre {
             Some(slot) => {
                 check_revision(id.as_str(), expected, Some(self.agents.get(slot).revision))?;
                 let agent = self.agents.get_mut(slot);
-                agent.config = Arc::new(config);
-                agent.revision.0 += 1;
+                agent.set_config(config);
                 let revision = agent.revision;
                 self.reclassify(slot);
                 revision
@@ -95,16 +93,16 @@ impl Centre {
             Some(until) => {
                 let home_site = home_site.unwrap_or_else(|| agent.home_site().clone());
                 agent.moved = Some(Box::new(TemporaryMove { queues, home_site, until }));
+                agent.revision.0 += 1;
             }
             None => {
                 let mut config = (*agent.config).clone();
                 config.queues = queues;
                 config.home_site = home_site.unwrap_or(config.home_site);
-                agent.config = Arc::new(config);
+                agent.set_config(config);
                 agent.moved = None;
             }
         }
-        agent.revision.0 += 1;
         let revision = agent.revision;
         self.tell_agent(slot, AgentEvent::Moved { until });
         self.reclassify(slot);
@@ -146,8 +144,7 @@ impl Centre {
         }
         let mut config = (*agent.config).clone();
         config.queues = redirect(&config.queues, from, to);
-        agent.config = Arc::new(config);
-        agent.revision.0 += 1;
+        agent.set_config(config);
         let (id, revision) = (agent.id().clone(), agent.revision);
         self.reclassify(slot);
         self.events.push(crate::event::Event::Config {

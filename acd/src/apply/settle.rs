@@ -1,4 +1,5 @@
-//! The end of every command: matching, then timers and hashes of what changed.
+//! The end of every command: matching, then the timers of what changed; and of every entry: the
+//! hashes.
 
 use alloc::vec::Vec;
 
@@ -170,37 +171,41 @@ impl Centre {
         self.touched.push((agent, true));
     }
 
-    /// Brings timers and hashes in line with what changed.
-    pub(crate) fn flush(&mut self) {
-        for slot in self.contacts.dirty() {
+    /// Brings the timers in line with what changed.
+    pub(crate) fn schedule_changed(&mut self) {
+        while let Some(slot) = self.contacts.next_unscheduled() {
             let (seq, review, deadline) = match self.contacts.try_get(slot) {
                 Some(c) => (c.seq, c.review, c.deadline()),
-                None => (Default::default(), None, None),
+                None => Default::default(),
             };
             self.timers.set(Owner::Contact, slot.index() as u32, seq, review, deadline);
         }
-        for slot in self.agents.dirty() {
+        while let Some(slot) = self.agents.next_unscheduled() {
             let (seq, review, deadline) = match self.agents.try_get(slot) {
                 Some(a) => (a.seq, a.review(), a.deadline()),
-                None => (Default::default(), None, None),
+                None => Default::default(),
             };
             self.timers.set(Owner::Agent, slot.index() as u32, seq, review, deadline);
         }
-        for slot in self.queues.dirty() {
+        while let Some(slot) = self.queues.next_unscheduled() {
             let queue = self.queues.try_get(slot);
-            let (seq, review) = queue.map_or((Default::default(), None), |q| (q.seq, q.review()));
+            let (seq, review) = queue.map_or_else(Default::default, |q| (q.seq, q.review()));
             self.timers.set(Owner::Queue, slot.index() as u32, seq, review, None);
         }
-        for slot in self.sites.dirty() {
+        while let Some(slot) = self.sites.next_unscheduled() {
             let site = self.sites.try_get(slot);
-            let (seq, review) = site.map_or((Default::default(), None), |s| (s.seq, s.review()));
+            let (seq, review) = site.map_or_else(Default::default, |s| (s.seq, s.review()));
             self.timers.set(Owner::Site, slot.index() as u32, seq, review, None);
         }
-        for slot in self.calendars.dirty() {
+        while let Some(slot) = self.calendars.next_unscheduled() {
             let entry = self.calendars.try_get(slot);
-            let (seq, review) = entry.map_or((Default::default(), None), |c| (c.seq, c.alarm));
+            let (seq, review) = entry.map_or_else(Default::default, |c| (c.seq, c.alarm));
             self.timers.set(Owner::Calendar, slot.index() as u32, seq, review, None);
         }
+    }
+
+    /// Hashes what changed.
+    pub(crate) fn hash_changed(&mut self) {
         let digest = &mut self.digest;
         let names = ContactNames { queues: &self.queues, agents: &self.agents, sites: &self.sites };
         self.contacts.flush(names, digest);
