@@ -8,6 +8,7 @@
 
 pub mod calls;
 pub mod centre;
+pub mod idle;
 pub mod ledger;
 pub mod local;
 pub mod outcome;

@@ -8,9 +8,11 @@ use acd::time::Millis;
 use serde::Serialize;
 
 use super::calls::{CallLog, SkipReason};
+use super::idle::idle_while_waiting;
 use super::local::Replayed;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, round};
 use super::real::real_outcome;
+use super::shifts::shifts;
 use super::story::Story;
 use crate::cli::{Output, ReplayArgs};
 use crate::failure::{ErrorCode, Failure};
@@ -29,12 +31,22 @@ pub(super) struct Report {
     /// Lines that are none, by reason.
     skipped: BTreeMap<SkipReason, u64>,
     /// What really happened.
-    real: Outcome,
+    real: RealOutcome,
     /// What the contact centre made of it.
     replayed: ReplayedOutcome,
     /// The contact that somebody asked about.
     #[serde(skip_serializing_if = "Option::is_none")]
     explained: Option<Story>,
+}
+
+/// The numbers of reality.
+#[derive(Debug, Serialize)]
+struct RealOutcome {
+    #[serde(flatten)]
+    outcome: Outcome,
+    /// Share of all waiting time during which somebody who takes such calls was on shift and not
+    /// talking, rounded to four decimals.
+    idle_while_waiting: Option<f64>,
 }
 
 /// The numbers of a replay.
@@ -70,7 +82,11 @@ impl Report {
             data_lines: log.data_lines,
             parsed: log.calls.len() as u64,
             skipped: log.skipped.clone(),
-            real: real_outcome(&log.calls),
+            real: RealOutcome {
+                outcome: real_outcome(&log.calls),
+                idle_while_waiting: idle_while_waiting(&log.calls, &shifts(&log.calls))
+                    .map(|share| round(share, 4)),
+            },
             replayed: ReplayedOutcome {
                 outcome: ledger.outcome(),
                 waiting: ledger.open().count() as u64,
@@ -110,8 +126,10 @@ impl Report {
             writeln!(text, "  skipped {:<20} {count:>7}", reason.slug())?;
         }
         writeln!(text)?;
-        write_columns(&mut text, &[("really", real), ("replayed", &replayed.outcome)])?;
+        write_columns(&mut text, &[("really", &real.outcome), ("replayed", &replayed.outcome)])?;
         writeln!(text)?;
+        let idle = percent(real.idle_while_waiting);
+        writeln!(text, "really, somebody on shift was idle in {idle} of the waiting time")?;
         writeln!(text, "still waiting {}", replayed.waiting)?;
         writeln!(text, "lost {}, double offered {}", replayed.lost, replayed.double_offered)?;
         for LongWait { contact, waited_s } in &replayed.longest_waits {
