@@ -55,7 +55,7 @@ pub struct Attributes {
 
 impl Default for Attributes {
     fn default() -> Self {
-        Self { bytes: Arc::from([]), hash: 0 }
+        Self { bytes: Arc::default(), hash: 0 }
     }
 }
 

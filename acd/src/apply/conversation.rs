@@ -398,7 +398,7 @@ impl Centre {
             queue,
             site: contact.site,
             ingress: contact.ingress.clone(),
-            requirements: Requirements::from([]),
+            requirements: Requirements::default(),
             attributes: Attributes::default(),
             fingerprint: asked,
             effective: contact.effective,

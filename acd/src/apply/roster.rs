@@ -20,14 +20,14 @@ use crate::time::Millis;
 
 impl Centre {
     pub(crate) fn put_agent(&mut self, config: AgentConfig, expected: Option<Revision>) -> Outcome {
-        let config = config.normalise()?;
-        self.find_site(&config.home_site)?;
-        for (skill, _) in &config.skills {
-            if self.skills.find(skill.as_str()).is_none() {
-                return Err(unknown("skill", skill.as_str()));
-            }
+        let mut config = config.normalise()?;
+        // The tables' own ids: the whole roster shares the texts.
+        config.home_site = self.sites.get(self.find_site(&config.home_site)?).id().clone();
+        for (skill, _) in &mut config.skills {
+            let known = self.skills.by_key(skill.as_str());
+            *skill = known.ok_or_else(|| unknown("skill", skill.as_str()))?.id.clone();
         }
-        self.check_assignments(&config.queues)?;
+        self.check_assignments(&mut config.queues)?;
         let id = config.id.clone();
         let revision = match self.agents.find(id.as_str()) {
             Some(slot) => {
@@ -49,8 +49,13 @@ impl Centre {
         self.revised(ObjectKind::Agent, id.as_str(), revision)
     }
 
-    fn check_assignments(&self, queues: &[Assignment]) -> Result<(), Rejection> {
-        queues.iter().try_for_each(|a| self.find_queue(&a.queue).map(|_| ()))
+    /// Checks that these queues exist, and shares the texts of their ids.
+    fn check_assignments(&self, queues: &mut [Assignment]) -> Result<(), Rejection> {
+        for assignment in queues {
+            let slot = self.find_queue(&assignment.queue)?;
+            assignment.queue = self.queues.get(slot).id().clone();
+        }
+        Ok(())
     }
 
     pub(crate) fn delete_agent(&mut self, id: &AgentId, expected: Option<Revision>) -> Outcome {
@@ -77,7 +82,7 @@ impl Centre {
         queues.sort();
         limit("queues of an agent", queues.len(), limits::QUEUES_PER_AGENT_MAX)?;
         unique("queue", queues.iter().map(|a| a.queue.as_str()))?;
-        self.check_assignments(&queues)?;
+        self.check_assignments(&mut queues)?;
         if let Some(site) = &home_site {
             self.find_site(site)?;
         }

@@ -30,7 +30,9 @@ impl Centre {
             }
             None => {
                 let key = self.demand_key(self.contacts.get(slot));
-                self.matcher.enter(slot, self.contacts.get(slot).place(), key, view!(self));
+                let place = self.contacts.get(slot).place();
+                let requirements = self.matcher.enter(slot, place, key, view!(self));
+                self.contacts.get_mut(slot).requirements = requirements;
             }
         }
         let review = self.next_review(self.contacts.get(slot));

@@ -160,7 +160,9 @@ stored_messages! {
 }
 
 fn normalised(list: Vec<Requirement>) -> Result<Requirements, Rejection> {
-    normalise_requirements(&list)
+    // An empty list that is shared needs no memory.
+    let list = if list.is_empty() { Requirements::default() } else { list.into() };
+    normalise_requirements(list)
 }
 
 fn score_in_range(score: u32) -> Result<u8, Rejection> {

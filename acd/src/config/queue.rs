@@ -78,7 +78,7 @@ impl Default for Step {
     fn default() -> Self {
         Self {
             after: Millis::ZERO,
-            skills: Requirements::from([]),
+            skills: Requirements::default(),
             sites: Vec::new(),
             extra_queues: Vec::new(),
             head_start: Millis::ZERO,
@@ -283,7 +283,7 @@ impl QueueConfig {
         for step in &mut self.steps {
             check_duration(step.after)?;
             check_duration(step.head_start)?;
-            step.skills = normalise_requirements(&step.skills)?;
+            step.skills = normalise_requirements(core::mem::take(&mut step.skills))?;
             step.sites.sort();
             step.extra_queues.sort();
             limit("sites of a step", step.sites.len(), limits::STEP_LIST_MAX)?;
@@ -319,9 +319,13 @@ impl QueueConfig {
     }
 }
 
-/// Brings requirements into their one order and checks them.
-pub(crate) fn normalise_requirements(list: &[Requirement]) -> Result<Requirements, Rejection> {
+/// Brings requirements into their one order and checks them. What is in order already is not
+/// copied: most contacts come that way.
+pub(crate) fn normalise_requirements(list: Requirements) -> Result<Requirements, Rejection> {
     limit("required skills", list.len(), limits::REQUIREMENTS_MAX)?;
+    if list.windows(2).all(|pair| pair[0].skill < pair[1].skill) {
+        return Ok(list);
+    }
     let mut sorted = list.to_vec();
     sorted.sort();
     unique("skill", sorted.iter().map(|r| r.skill.as_str()))?;

@@ -27,6 +27,7 @@ use alloc::vec::Vec;
 
 use crate::agent::Agent;
 use crate::catalogue::Skill;
+use crate::config::Requirements;
 use crate::contact::{Contact, Place};
 use crate::limits;
 use crate::queue::Queue;
@@ -178,19 +179,21 @@ impl Matcher {
 
     // -- Contacts -------------------------------------------------------------------------------
 
-    /// Puts a waiting contact into the class of this key.
+    /// Puts a waiting contact into the class of this key. The class's own list of requirements
+    /// comes back, for the contact to share.
     pub(crate) fn enter(
         &mut self,
         contact: Slot<Contact>,
         place: Place,
         key: DemandKey,
         view: View<'_>,
-    ) {
+    ) -> Requirements {
         let number = match self.demand_numbers.get(&key) {
             Some(number) => *number,
             None => self.add_demand(key, view),
         };
         self.demands.enter(number, contact, place);
+        self.demands.class(number).key.requirements.clone()
     }
 
     /// Lets a waiting contact wait for one agent only.
