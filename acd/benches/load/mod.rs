@@ -100,7 +100,9 @@ impl Load {
         load.centre.reserve(size.waiting * 2 + size.agents, size.agents);
         load.configure();
         load.staff(size);
-        load.occupy(size);
+        if size.waiting > 0 {
+            load.occupy(size); // Otherwise nobody calls, and agents are measured alone.
+        }
         load
     }
 
