@@ -4,23 +4,24 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use acd::Centre;
-use acd::channel::Channel;
+use acd::agent::Presence;
+use acd::channel::{Channel, Channels};
 use acd::command::{
-    AgentCommand, ClusterCommand, Command, ConfigCommand, ContactCommand, Enqueue, SiteCommand,
-    Submission, WorkCommand,
+    AgentCommand, ClusterCommand, Command, ConfigCommand, ContactCommand, Enqueue, HeldContact,
+    SiteCommand, Submission, TransferTarget, WorkCommand,
 };
 use acd::config::{
     AgentConfig, Assignment, Capacity, Grade, Priority, QueueConfig, Requirement, Requirements,
-    SiteConfig, SkillLevel,
+    SiteConfig, SkillLevel, Step,
 };
 use acd::contact::Contact;
-use acd::event::{AgentEvent, ContactEvent, Event};
+use acd::event::{AgentEvent, ContactEvent, Event, OfferEnd, OfferReason};
 use acd::ids::{
     AgentId, ContactId, NodeId, OfferToken, PrincipalId, QueueId, SessionEpoch, SiteId, SkillId,
 };
-use acd::record::ContactRecord;
+use acd::record::{AuditRecord, ContactRecord};
 use acd::rejection::Rejection;
-use acd::reply::Reply;
+use acd::reply::{Reply, Verdict};
 use acd::roles::{Role, Roles};
 use acd::text::{Attributes, Label};
 use acd::time::{LogTime, Millis};
@@ -99,6 +100,43 @@ pub fn call(id: &str, to: &str) -> Enqueue {
     }
 }
 
+/// An e-mail, a chat …
+pub fn other(channel: Channel, id: &str, to: &str) -> Enqueue {
+    Enqueue { channel, ..call(id, to) }
+}
+
+/// Every channel there is.
+pub fn all_channels() -> Channels {
+    Channels::of(&Channel::ALL)
+}
+
+/// A step that begins this late.
+pub fn step_at(after: u64) -> Step {
+    Step { after: seconds(after), ..Step::default() }
+}
+
+/// Drains a city: deadline in 60 s, expiry in 600 s, nothing called back, nothing cut.
+pub fn drain(city: &str) -> SiteCommand {
+    SiteCommand::Drain {
+        site: site(city),
+        deadline: seconds(60),
+        expiry: seconds(600),
+        callback: false,
+        force: false,
+        expected: None,
+    }
+}
+
+/// To a queue.
+pub fn to_queue(id: &str) -> TransferTarget {
+    TransferTarget::Queue(queue(id))
+}
+
+/// To an agent.
+pub fn to_agent(id: &str) -> TransferTarget {
+    TransferTarget::Agent(agent(id))
+}
+
 /// A contact centre and its clock.
 pub struct Scene {
     pub centre: Centre,
@@ -106,14 +144,21 @@ pub struct Scene {
     pub index: u64,
     /// Everything that happened.
     pub events: Vec<Event>,
+    /// Everything that was asked, by stamp, to be replayed.
+    pub log: Vec<(LogTime, Vec<Submission>)>,
 }
 
 impl Scene {
+    /// A centre that is not initialised yet.
+    pub fn blank() -> Self {
+        let (events, log) = (Vec::new(), Vec::new());
+        Self { centre: Centre::new(), now: MORNING, index: 0, events, log }
+    }
+
     /// Cities kyiv (node 1), lviv (node 2), dnipro (node 3); one ingress each (`edge-kyiv` …),
     /// the operator `olena` with every role that people have, the gateway `desk`; no queues.
     pub fn new() -> Self {
-        let centre = Centre::new();
-        let mut scene = Self { centre, now: MORNING, index: 0, events: Vec::new() };
+        let mut scene = Self::blank();
         scene.must(
             "olena",
             ClusterCommand::Init {
@@ -151,11 +196,22 @@ impl Scene {
     }
 
     pub fn submit(&mut self, submission: Submission) -> Result<Reply, Rejection> {
+        self.entry(vec![submission]).remove(0)
+    }
+
+    /// Applies several commands in one entry.
+    pub fn entry(&mut self, submissions: Vec<Submission>) -> Vec<Result<Reply, Rejection>> {
         self.index += 1;
         let stamp = LogTime(self.now);
-        let outcome = self.centre.apply(self.index, stamp, submission, &mut self.events);
+        self.log.push((stamp, submissions.clone()));
+        self.centre.begin(self.index, stamp);
+        let mut answers = Vec::new();
+        for submission in submissions {
+            answers.push(self.centre.execute(submission, &mut self.events));
+        }
+        self.centre.end(&mut self.events);
         self.centre.check_invariants().unwrap();
-        outcome
+        answers
     }
 
     /// The same, and it must be carried out.
@@ -202,6 +258,49 @@ impl Scene {
         self.must("olena", command);
     }
 
+    // -- Sites --------------------------------------------------------------------------------------
+
+    pub fn site_state(&self, city: &str) -> &'static str {
+        self.centre.site(&site(city)).unwrap().state.word()
+    }
+
+    pub fn suspect(&mut self, city: &str) {
+        self.must("node-1", SiteCommand::Suspect { site: site(city) });
+    }
+
+    pub fn lose(&mut self, city: &str) {
+        self.must("node-1", SiteCommand::Lost { site: site(city) });
+    }
+
+    pub fn caught_up(&mut self, city: &str) {
+        self.must("node-1", SiteCommand::CaughtUp { site: site(city) });
+    }
+
+    /// Drains a city: deadline in 60 s, expiry in 600 s, nothing called back, nothing cut.
+    pub fn drain(&mut self, city: &str) {
+        self.must("olena", drain(city));
+    }
+
+    pub fn attach(&mut self, ingress: &str, city: &str) {
+        let (ingress, node) = (principal(ingress), Self::node_of(city));
+        self.must("node-1", ContactCommand::Attach { ingress, node });
+    }
+
+    pub fn detach(&mut self, ingress: &str, city: &str) {
+        let (ingress, node) = (principal(ingress), Self::node_of(city));
+        self.must("node-1", ContactCommand::Detach { ingress, node });
+    }
+
+    /// A re-attached ingress says what it still has.
+    pub fn reattach(&mut self, ingress: &str, contacts: &[&str]) -> Vec<Verdict> {
+        let held = |id: &&str| HeldContact { contact: contact(id), token: None };
+        let contacts = contacts.iter().map(held).collect();
+        match self.must(ingress, ContactCommand::Reattach { contacts }) {
+            Reply::Verdicts(verdicts) => verdicts,
+            other => panic!("{other:?}"),
+        }
+    }
+
     // -- Agents -------------------------------------------------------------------------------------
 
     /// The node of a city in [`Scene::new`].
@@ -231,11 +330,38 @@ impl Scene {
         self.must(id, command);
     }
 
+    pub fn not_ready(&mut self, id: &str, reason: &str) {
+        let epoch = self.epoch(id);
+        let reason = label(reason);
+        self.must(id, AgentCommand::NotReady { agent: agent(id), epoch, reason });
+    }
+
+    pub fn log_out(&mut self, id: &str) {
+        let command = AgentCommand::LogOut { agent: agent(id), epoch: self.epoch(id) };
+        self.must(id, command);
+    }
+
+    /// The agent's node reports the connection lost.
+    pub fn lose_session(&mut self, id: &str) {
+        let command = AgentCommand::SessionLost { agent: agent(id), epoch: self.epoch(id) };
+        self.must("node-1", command);
+    }
+
+    pub fn presence(&self, id: &str) -> &Presence {
+        &self.centre.agent(&agent(id)).unwrap().presence
+    }
+
     /// Puts an agent on the roster, logs in and gets ready.
     pub fn staff(&mut self, id: &str, city: &str, queues: &[(&str, u32)]) {
-        self.put_agent(roster_entry(id, city, queues));
-        self.log_in(id, city);
-        self.ready(id);
+        self.hire(roster_entry(id, city, queues));
+    }
+
+    /// The same with any roster entry; the agent works at home.
+    pub fn hire(&mut self, config: AgentConfig) {
+        let (id, city) = (config.id.to_string(), config.home_site.to_string());
+        self.put_agent(config);
+        self.log_in(&id, &city);
+        self.ready(&id);
     }
 
     // -- Contacts -----------------------------------------------------------------------------------
@@ -292,6 +418,29 @@ impl Scene {
         self.must(&ingress, command);
     }
 
+    pub fn bridge_fails(&mut self, id: &str) {
+        let command = ContactCommand::BridgeFailed { contact: contact(id), token: self.token(id) };
+        let ingress = self.contact(id).ingress.to_string();
+        self.must(&ingress, command);
+    }
+
+    pub fn hold(&mut self, id: &str) {
+        self.work(id, |contact, token| WorkCommand::Hold { contact, token });
+    }
+
+    pub fn retrieve(&mut self, id: &str) {
+        self.work(id, |contact, token| WorkCommand::Retrieve { contact, token });
+    }
+
+    pub fn transfer(&mut self, id: &str, to: TransferTarget) {
+        self.work(id, |contact, token| WorkCommand::Transfer { contact, token, to });
+    }
+
+    pub fn consult(&mut self, id: &str, second: &str, to: TransferTarget) {
+        let consult = contact(second);
+        self.work(id, |contact, token| WorkCommand::Consult { contact, token, consult, to });
+    }
+
     /// Accepted and bridged.
     pub fn connect(&mut self, id: &str) {
         self.accept(id);
@@ -323,6 +472,42 @@ impl Scene {
             }
         }
         history
+    }
+
+    /// How the offers of a contact that came to nothing ended, in order.
+    pub fn offer_ends(&self, id: &str) -> Vec<OfferEnd> {
+        let end = |what: &ContactEvent| match what {
+            ContactEvent::OfferEnded { end, .. } => Some(*end),
+            _ => None,
+        };
+        self.history(id).into_iter().filter_map(end).collect()
+    }
+
+    /// Who was offered a contact, in order.
+    pub fn offered_to(&self, id: &str) -> Vec<String> {
+        let to = |what: &ContactEvent| match what {
+            ContactEvent::Offered { agent, .. } => Some(agent.to_string()),
+            _ => None,
+        };
+        self.history(id).into_iter().filter_map(to).collect()
+    }
+
+    /// Why the contact's last offer went where it went.
+    pub fn reason(&self, id: &str) -> OfferReason {
+        let reason = |what: &ContactEvent| match what {
+            ContactEvent::Offered { reason, .. } => Some(*reason),
+            _ => None,
+        };
+        self.history(id).into_iter().filter_map(reason).next_back().expect("it was offered")
+    }
+
+    /// Acts of administration, as audited.
+    pub fn audit(&self) -> Vec<&AuditRecord> {
+        let record = |event| match event {
+            &Event::Audit(ref record) => Some(&**record),
+            _ => None,
+        };
+        self.events.iter().filter_map(record).collect()
     }
 
     /// Everything that happened to an agent.
