@@ -5,7 +5,7 @@
 mod scene;
 
 use acd::channel::Channel;
-use acd::command::WorkCommand;
+use acd::command::{ConfigCommand, SiteCommand, WorkCommand};
 use acd::config::QueueConfig;
 use acd::event::{ContactEvent, OfferEnd};
 use acd::record::Outcome;
@@ -317,6 +317,47 @@ fn a_colleague_who_is_talking_is_not_cut_off() {
     s.connect("ask");
     s.complete("c1");
     assert_eq!(s.state("ask"), "connected");
+}
+
+/// Anna, in Lviv, talks to a customer there and has asked a colleague who is not there yet.
+fn asked_in_lviv() -> Scene {
+    let mut s = Scene::new();
+    s.put_queue(queue_config("billing"));
+    s.staff("anna", "lviv", &[("billing", 1)]);
+    s.call("c1", "billing", "lviv");
+    s.connect("c1");
+    s.consult("c1", "ask", to_queue("billing"));
+    s
+}
+
+#[test]
+fn a_forced_drain_that_cuts_a_call_ends_its_consultation_too() {
+    let mut s = asked_in_lviv();
+    s.must(
+        "olena",
+        SiteCommand::Drain {
+            site: site("lviv"),
+            deadline: seconds(60),
+            expiry: seconds(600),
+            callback: false,
+            force: true,
+            expected: None,
+        },
+    );
+    s.pass(seconds(60));
+    assert_eq!(s.record("c1").outcome, Outcome::Cut);
+    assert_eq!(s.record("ask").outcome, Outcome::ConsultOver);
+}
+
+#[test]
+fn a_flush_that_turns_a_customer_away_ends_the_consultation_too() {
+    let mut s = asked_in_lviv();
+    s.not_ready("anna", "lunch");
+    s.transfer("c1", to_queue("billing"));
+    let (queue, until) = (queue("billing"), LogTime(s.now + 60_000));
+    s.must("olena", ConfigCommand::CloseQueue { queue, until, flush: true, expected: None });
+    assert_eq!(s.record("c1").outcome, Outcome::Flushed);
+    assert_eq!(s.record("ask").outcome, Outcome::ConsultOver);
 }
 
 // -- Fences ---------------------------------------------------------------------------------------

@@ -256,7 +256,9 @@ impl Centre {
     /// What an agent who is gone had: offers go back, conversations become orphans.
     fn lose_work(&mut self, slot: Slot<Agent>) {
         for contact in self.agents.get(slot).work.clone() {
-            match self.contacts.get(contact).stage {
+            // A contact that closes takes its consultations along.
+            let Some(found) = self.contacts.try_get(contact) else { continue };
+            match found.stage {
                 Stage::Offered { with, .. } | Stage::Accepted { with, .. } => {
                     self.end_offer(contact, with, OfferEnd::AgentLost);
                     self.return_to_queue(contact);

@@ -212,7 +212,8 @@ impl Centre {
         if flush {
             // Callbacks are not on the line; they are called when it opens again.
             for contact in self.contacts_of(slot) {
-                let found = self.contacts.get(contact);
+                // A contact that closes takes its consultations along.
+                let Some(found) = self.contacts.try_get(contact) else { continue };
                 let on_the_line = found.channel != crate::channel::Channel::Callback;
                 match found.stage {
                     Stage::Queued if on_the_line => {

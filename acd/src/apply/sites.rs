@@ -247,7 +247,8 @@ impl Centre {
         contacts.sort_unstable_by_key(|slot| self.contacts.get(*slot).seq);
         let (mut withdrawn, mut live, mut waiting) = (0, 0, 0);
         for slot in contacts {
-            let contact = self.contacts.get(slot);
+            // A contact that closes takes its consultations along.
+            let Some(contact) = self.contacts.try_get(slot) else { continue };
             let config = &self.queues.get(contact.queue).config;
             let callback = drain.callback && can_become_callback(config, contact.channel);
             match contact.stage {
