@@ -45,8 +45,8 @@ impl Centre {
             }
             SiteCommand::Lost { site } => {
                 let slot = self.find_site(&site)?;
-                // A drained site may be switched off.
-                if !matches!(self.sites.get(slot).state, SiteState::Lost | SiteState::Drained) {
+                // Also a drained one that was switched off: its cordon must not lift by itself.
+                if self.sites.get(slot).state != SiteState::Lost {
                     self.lose_site(slot);
                 }
                 Ok(Reply::Done)
@@ -254,7 +254,11 @@ impl Centre {
             match contact.stage {
                 Stage::Offered { with, .. } | Stage::Accepted { with, .. } => {
                     withdrawn += 1;
-                    self.end_offer(slot, with, OfferEnd::Withdrawn);
+                    if callback && contact.site == site {
+                        self.make_callback(slot, Some(OverflowCause::Drained));
+                    } else {
+                        self.end_offer(slot, with, OfferEnd::Withdrawn);
+                    }
                     self.return_to_queue(slot);
                 }
                 Stage::Connected { .. } | Stage::Held { .. } => {
