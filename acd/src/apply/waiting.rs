@@ -126,18 +126,19 @@ impl Centre {
         }
     }
 
-    /// The agent to wait for, if the contact wants one who is there; otherwise the wish is given
-    /// up.
+    /// The agent to wait for, if the contact wants one who is there: for a while if busy, however
+    /// short it is willing to wait if free. Otherwise the wish is given up.
     fn agent_to_wait_for(&mut self, slot: Slot<Contact>) -> Option<Slot<crate::agent::Agent>> {
         let contact = self.contacts.get(slot);
         let Preferred { agent: id, until } = contact.preferred.as_deref()?.clone();
         let medium = contact.channel.medium();
-        let found = self.agents.find(id.as_str()).filter(|_| self.clocks.now < until);
-        let found = found.filter(|agent| {
+        let in_time = self.clocks.now < until;
+        let found = self.agents.find(id.as_str()).filter(|agent| {
             let agent = self.agents.get(*agent);
             let site = agent.live_session().map(|s| self.sites.get(s.site).state);
             site.is_some_and(|state| state.takes_offers())
                 && is_waited_for(agent)
+                && (in_time || agent.open_media().contains(medium))
                 && agent.config.capacity.max[medium.index()] > 0
                 && !agent.closed_media.contains(medium)
                 && !contact.excludes(&id, self.clocks.now)
@@ -161,8 +162,10 @@ impl Centre {
             }
             _ => None,
         };
-        let preferred = contact.preferred.as_ref().map(|p| p.until);
         let now = self.clocks.now;
+        // Nothing that is noted here is due in this entry.
+        let soonest = now.plus(Millis(1));
+        let preferred = contact.preferred.as_ref().map(|p| p.until.max(soonest));
         let cool_downs = contact.past_offers.iter().filter_map(|o| o.excluded_until);
         let cool_down = cool_downs.filter(|until| *until > now).min();
         [step, spill, preferred, cool_down].into_iter().flatten().min()
