@@ -67,6 +67,10 @@ impl Centre {
                 Ok(Reply::Accepted { bridging: closed.channel.needs_bridging() })
             }
             WorkCommand::End { .. } | WorkCommand::Complete { .. } => Ok(Reply::Done),
+            WorkCommand::Consult { consult, to, .. } => {
+                let asked = super::enqueue::consult_fingerprint(contact, to);
+                self.repeated_enqueue(consult, asked)?.ok_or(stale)
+            }
             _ => Err(stale),
         }
     }
@@ -374,15 +378,14 @@ impl Centre {
         consult: ContactId,
         to: TransferTarget,
     ) -> Outcome {
-        let contact = self.contacts.get(slot);
-        if !matches!(contact.stage, Stage::Connected { .. } | Stage::Held { .. }) {
-            return Err(self.wrong_state(slot));
-        }
-        let asked = super::enqueue::consult_fingerprint(&contact.id, &to);
+        let asked = super::enqueue::consult_fingerprint(&self.contacts.get(slot).id, &to);
         if let Some(repeat) = self.repeated_enqueue(&consult, asked)? {
             return Ok(repeat);
         }
         let contact = self.contacts.get(slot);
+        if !matches!(contact.stage, Stage::Connected { .. } | Stage::Held { .. }) {
+            return Err(self.wrong_state(slot));
+        }
         let open = contact.details.as_ref().map_or(0, |d| d.consults.len());
         if open >= limits::CONSULTS_PER_CONTACT_MAX {
             let max = limits::CONSULTS_PER_CONTACT_MAX as u64;
