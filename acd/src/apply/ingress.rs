@@ -40,7 +40,9 @@ impl Centre {
             ContactCommand::SetRecording { contact, reference } => {
                 self.set_recording(principal, &contact, reference)
             }
-            ContactCommand::RecordCsat { contact, score } => self.record_csat(contact, score),
+            ContactCommand::RecordCsat { contact, score } => {
+                self.record_csat(principal, contact, score)
+            }
             ContactCommand::Attach { ingress, node } => self.attach(principal, ingress, node),
             ContactCommand::Detach { ingress, node } => self.detach(principal, ingress, node),
             ContactCommand::Reattach { contacts } => self.reattach(principal, &contacts),
@@ -132,11 +134,12 @@ impl Centre {
 
     /// Opinions come when they come, also long after the contact is forgotten here: the event
     /// goes to the records.
-    fn record_csat(&mut self, contact: ContactId, score: u8) -> Outcome {
+    fn record_csat(&mut self, principal: &PrincipalId, contact: ContactId, score: u8) -> Outcome {
         if score > 100 {
             let value = u64::from(score);
             return Err(Rejection::OutOfRange { what: "CSAT score", value, min: 0, max: 100 });
         }
+        self.find_own_contact(principal, &contact)?;
         let what = ContactEvent::CsatReceived { score };
         self.events.push(Event::Contact { contact, what });
         Ok(Reply::Done)
