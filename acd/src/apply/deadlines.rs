@@ -2,6 +2,7 @@
 
 use crate::agent::Presence;
 use crate::centre::Centre;
+use crate::command::{Command, ContactCommand, Subject};
 use crate::contact::{Contact, Stage};
 use crate::event::{AgentEvent, Alarm, Event, OfferEnd};
 use crate::limits;
@@ -31,16 +32,49 @@ impl Centre {
     /// Fires a contact's deadlines that are due but were left over: they come before a command
     /// on it. Whether there were any.
     pub(crate) fn fire_overdue(&mut self, slot: Slot<Contact>) -> bool {
+        self.fire_overdue_of(Owner::Contact, slot.index())
+    }
+
+    /// The same for the agent, queue or site that a command is about.
+    pub(crate) fn fire_overdue_subject(&mut self, command: &Command) {
+        if self.next_deadline().is_none_or(|next| next > self.clocks.now) {
+            return; // Nothing was left over.
+        }
+        let (owner, slot) = match command {
+            Command::Agent(command) => {
+                (Owner::Agent, self.agents.find(command.subject().as_str()).map(Slot::index))
+            }
+            Command::Contact(ContactCommand::Enqueue(enqueue)) => {
+                (Owner::Queue, self.queues.find(enqueue.queue.as_str()).map(Slot::index))
+            }
+            Command::Site(command) => {
+                let site = command.subject().and_then(|id| self.sites.find(id.as_str()));
+                (Owner::Site, site.map(Slot::index))
+            }
+            Command::Config(command) => match command.subject() {
+                Subject::Agent(id) => {
+                    (Owner::Agent, self.agents.find(id.as_str()).map(Slot::index))
+                }
+                Subject::Queue(id) => {
+                    (Owner::Queue, self.queues.find(id.as_str()).map(Slot::index))
+                }
+                Subject::Other => return,
+            },
+            Command::Contact(_) | Command::Work(_) | Command::Cluster(_) => return,
+        };
+        if let Some(slot) = slot {
+            self.fire_overdue_of(owner, slot);
+        }
+    }
+
+    fn fire_overdue_of(&mut self, owner: Owner, slot: usize) -> bool {
         let mut any = false;
-        while let Some(due) = self.timers.take_due(Owner::Contact, slot.index() as u32, self.clocks)
-        {
+        // What is gone has no deadlines.
+        while let Some(due) = self.timers.take_due(owner, slot as u32, self.clocks) {
             any = true;
             self.fire(due);
             self.settle();
             self.schedule_changed();
-            if self.contacts.try_get(slot).is_none() {
-                break;
-            }
         }
         any
     }

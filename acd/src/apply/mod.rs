@@ -109,6 +109,7 @@ impl Centre {
         if !moves_time {
             self.fire_due();
         }
+        self.fire_overdue_subject(&submission.command);
         if !roles::is_administration(&submission.command) {
             self.authorise(&submission.principal, &submission.command)?;
             return self.carry_out(&submission.principal, submission.command);

@@ -71,3 +71,20 @@ pub enum AgentCommand {
         agent: AgentId,
     },
 }
+
+impl AgentCommand {
+    /// The agent it is about.
+    pub fn subject(&self) -> &AgentId {
+        match self {
+            Self::LogIn { agent, .. }
+            | Self::LogOut { agent, .. }
+            | Self::Ready { agent, .. }
+            | Self::NotReady { agent, .. }
+            | Self::OpenMedium { agent, .. }
+            | Self::SessionLost { agent, .. }
+            | Self::SetReady { agent }
+            | Self::SetNotReady { agent, .. }
+            | Self::ForceLogOut { agent } => agent,
+        }
+    }
+}

@@ -137,3 +137,33 @@ pub enum ConfigCommand {
         expected: Option<Revision>,
     },
 }
+
+/// The configured object that has deadlines and that a command is about.
+pub(crate) enum Subject<'a> {
+    Agent(&'a AgentId),
+    Queue(&'a QueueId),
+    Other,
+}
+
+impl ConfigCommand {
+    /// What it is about.
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        match self {
+            Self::PutQueue { config, .. } => Subject::Queue(&config.id),
+            Self::DeleteQueue { queue, .. }
+            | Self::CloseQueue { queue, .. }
+            | Self::ReopenQueue { queue, .. } => Subject::Queue(queue),
+            Self::PutAgent { config, .. } => Subject::Agent(&config.id),
+            Self::DeleteAgent { agent, .. }
+            | Self::MoveAgent { agent, .. }
+            | Self::EndMove { agent, .. } => Subject::Agent(agent),
+            Self::PutCalendar { .. }
+            | Self::DeleteCalendar { .. }
+            | Self::PutSkill { .. }
+            | Self::DeleteSkill { .. }
+            | Self::PutPrincipal { .. }
+            | Self::DeletePrincipal { .. }
+            | Self::PutSettings { .. } => Subject::Other,
+        }
+    }
+}

@@ -10,6 +10,7 @@ mod work;
 pub use agent::AgentCommand;
 pub use cluster::{CheckpointVote, ClusterCommand};
 pub use config::ConfigCommand;
+pub(crate) use config::Subject;
 pub use contact::{ContactCommand, Enqueue, HeldContact};
 pub use site::SiteCommand;
 pub use work::{TransferTarget, WorkCommand};

@@ -93,3 +93,23 @@ pub enum SiteCommand {
         expected: Option<Revision>,
     },
 }
+
+impl SiteCommand {
+    /// The site it is about, if it names one.
+    pub fn subject(&self) -> Option<&SiteId> {
+        match self {
+            Self::Put { config, .. } => Some(&config.id),
+            Self::Delete { site, .. }
+            | Self::AddNode { site }
+            | Self::Suspect { site }
+            | Self::Heard { site }
+            | Self::Lost { site }
+            | Self::CaughtUp { site }
+            | Self::DeclareLost { site, .. }
+            | Self::Drain { site, .. }
+            | Self::CancelDrain { site, .. }
+            | Self::Return { site, .. } => Some(site),
+            Self::RemoveNode { .. } | Self::NodeLost { .. } => None,
+        }
+    }
+}
