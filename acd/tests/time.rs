@@ -229,6 +229,24 @@ fn nobody_waited_while_the_clock_was_put_right() {
     assert_eq!(s.offer_ends("c1"), [OfferEnd::Rona]);
 }
 
+#[test]
+fn clients_own_the_time_of_a_replay_and_of_nothing_else() {
+    let mut s = scene();
+    let to = LogTime(s.now).plus(seconds(60));
+    assert_eq!(s.refused("desk", ClusterCommand::AdvanceTo { to }), Rejection::NotAReplay);
+    let mut s = Scene::blank();
+    let (cluster, site, admin) = (label("replay"), site("kyiv"), principal("olena"));
+    s.must("olena", ClusterCommand::Init { cluster, site, admin, replay: true });
+    let to = LogTime(915_148_800_000);
+    let reply = s.must("olena", ClusterCommand::AdvanceTo { to });
+    assert_eq!(reply, Reply::Time { now: to, next_deadline: None });
+    s.now += 5_000;
+    s.entry(vec![tick()]);
+    assert_eq!(s.centre.now(), to, "stamps do not count");
+    let back = ClusterCommand::AdvanceTo { to: LogTime(to.0 - 1) };
+    assert_eq!(s.refused("olena", back), Rejection::TimeGoesBack);
+}
+
 // -- Opening hours --------------------------------------------------------------------------------
 
 /// Open from now for an hour; known for a day.

@@ -15,7 +15,7 @@ use crate::reply::Reply;
 use crate::roles::{Principal, Role, Roles};
 use crate::site::Site;
 use crate::text::Label;
-use crate::time::{LogTime, Millis};
+use crate::time::{Clocks, LogTime, Millis};
 
 impl Centre {
     pub(crate) fn cluster_command(&mut self, command: ClusterCommand) -> Outcome {
@@ -60,6 +60,10 @@ impl Centre {
         }
         self.cluster = Some(cluster);
         self.replay = replay;
+        if replay {
+            // The log that is replayed may be older than the stamp of this entry.
+            self.clocks = Clocks::default();
+        }
         let name = Label::new(site.as_str())?;
         let seq = self.next_seq();
         let slot = self.sites.insert(Site::new(SiteConfig::new(site, name), seq));

@@ -27,7 +27,8 @@ pub enum ClusterCommand {
         site: SiteId,
         /// The first operator.
         admin: PrincipalId,
-        /// Whether clients own log time ([`ClusterCommand::AdvanceTo`]): replays and tests.
+        /// Whether clients own log time ([`ClusterCommand::AdvanceTo`]), which begins in 1970:
+        /// replays and tests.
         replay: bool,
     },
     /// Nothing but time: lets due deadlines fire when nothing else happens.
