@@ -179,7 +179,9 @@ impl Centre {
         if self.agents.find(principal.as_str()).is_some() {
             held = held.with(Role::Agent);
         }
-        let number = principal.as_str().strip_prefix("node-").and_then(|n| n.parse().ok());
+        let number = principal.as_str().strip_prefix("node-");
+        // One name a node: `node-01` is nobody.
+        let number = number.filter(|n| !n.starts_with('0')).and_then(|n| n.parse().ok());
         if number.is_some_and(|n| self.nodes.contains_key(&crate::ids::NodeId(n))) {
             held = held.with(Role::Node);
         }
