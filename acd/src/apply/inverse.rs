@@ -1,7 +1,9 @@
 //! The command that takes an administrative command back, for the audit trail.
 
+use crate::agent::Presence;
 use crate::centre::Centre;
 use crate::command::{AgentCommand, Command, ConfigCommand, ContactCommand, SiteCommand};
+use crate::ids::AgentId;
 use crate::time::Millis;
 
 impl Centre {
@@ -16,8 +18,11 @@ impl Centre {
                 Some(ContactCommand::Move { contact: contact.clone(), to }.into())
             }
             Command::Contact(_) => None,
+            // Whoever was not ready for another reason is not made ready.
             Command::Agent(AgentCommand::SetNotReady { agent, .. }) => {
-                Some(AgentCommand::SetReady { agent: agent.clone() }.into())
+                let found = self.agents.by_key(agent.as_str())?;
+                let was_ready = found.presence == Presence::Ready && found.pending.is_none();
+                was_ready.then(|| AgentCommand::SetReady { agent: agent.clone() }.into())
             }
             Command::Agent(_) => None,
             Command::Site(site) => self.inverse_of_site(site).map(Command::Site),
@@ -56,7 +61,13 @@ impl Centre {
                 let config = (*self.queues.by_key(queue.as_str())?.config).clone();
                 C::PutQueue { config, expected }
             }
-            C::CloseQueue { queue, .. } => C::ReopenQueue { queue: queue.clone(), expected },
+            C::CloseQueue { queue, .. } => match self.queues.by_key(queue.as_str())?.closure {
+                Some(old) => {
+                    let until = old.until;
+                    C::CloseQueue { queue: queue.clone(), until, flush: false, expected }
+                }
+                None => C::ReopenQueue { queue: queue.clone(), expected },
+            },
             C::ReopenQueue { queue, .. } => {
                 let until = self.queues.by_key(queue.as_str())?.closure?.until;
                 C::CloseQueue { queue: queue.clone(), until, flush: false, expected }
@@ -87,9 +98,12 @@ impl Centre {
             }
             C::MoveAgent { agent, duration, .. } => {
                 let old = self.agents.by_key(agent.as_str())?;
-                match duration {
-                    Some(_) => C::EndMove { agent: agent.clone(), expected },
-                    None => C::MoveAgent {
+                match (duration, &old.moved) {
+                    (Some(_), None) => C::EndMove { agent: agent.clone(), expected },
+                    (Some(_), Some(_)) => self.moved_again(agent)?,
+                    // It takes away two things; one command cannot give both back.
+                    (None, Some(_)) => return None,
+                    (None, None) => C::MoveAgent {
                         agent: agent.clone(),
                         queues: old.config.queues.clone(),
                         home_site: Some(old.config.home_site.clone()),
@@ -98,17 +112,7 @@ impl Centre {
                     },
                 }
             }
-            C::EndMove { agent, .. } => {
-                let moved = self.agents.by_key(agent.as_str())?.moved.clone()?;
-                C::MoveAgent {
-                    agent: agent.clone(),
-                    queues: moved.queues,
-                    home_site: Some(moved.home_site),
-                    duration: Some(moved.until.since(self.clocks.now))
-                        .filter(|d| *d > Millis::ZERO),
-                    expected,
-                }
-            }
+            C::EndMove { agent, .. } => self.moved_again(agent)?,
             C::PutPrincipal { principal, .. } => match self.principals.by_key(principal.as_str()) {
                 Some(old) => C::PutPrincipal {
                     principal: principal.clone(),
@@ -128,6 +132,19 @@ impl Centre {
                 }
             }
             C::PutSettings { .. } => C::PutSettings { settings: self.settings.clone(), expected },
+        })
+    }
+
+    /// The temporary move that an agent is on, for the rest of its time.
+    fn moved_again(&self, agent: &AgentId) -> Option<ConfigCommand> {
+        let moved = self.agents.by_key(agent.as_str())?.moved.as_deref()?;
+        let rest = moved.until.since(self.clocks.now);
+        (rest > Millis::ZERO).then(|| ConfigCommand::MoveAgent {
+            agent: agent.clone(),
+            queues: moved.queues.clone(),
+            home_site: Some(moved.home_site.clone()),
+            duration: Some(rest),
+            expected: None,
         })
     }
 }
