@@ -1,0 +1,259 @@
+//! Deadlines, found by looking at everything; and the commands that move time.
+
+use acd::command::{CheckpointVote, ClusterCommand};
+use acd::config::SiteConfig;
+use acd::event::{AgentEvent, Alarm, Event, ObjectKind, OfferEnd, SiteState};
+use acd::ids::{AgentId, CalendarId, ContactId, QueueId, Revision, SiteId};
+use acd::limits;
+use acd::record::Outcome as Ending;
+use acd::rejection::Rejection;
+use acd::reply::Reply;
+use acd::roles::{Role, Roles};
+use acd::text::Label;
+use acd::time::{LogTime, Millis};
+
+use super::things::{Presence, Principal, Stage};
+use super::{Model, Outcome, unknown};
+
+/// Whose deadline, in the order in which those of one instant fire.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Whose {
+    Site(u64, SiteId),
+    Queue(u64, QueueId),
+    Calendar(u64, CalendarId),
+    Agent(u64, AgentId),
+    Contact(u64, ContactId),
+}
+
+/// Compared in the order of the fields.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Deadline {
+    due: LogTime,
+    /// False sorts first: the attended clock precedes the other one.
+    on_log_clock: bool,
+    whose: Whose,
+}
+
+impl Model {
+    fn deadlines(&self) -> Vec<Deadline> {
+        let mut found = Vec::new();
+        let mut note = |due: LogTime, on_log_clock: bool, whose: Whose| {
+            found.push(Deadline { due, on_log_clock, whose });
+        };
+        for site in self.sites.values() {
+            let whose = || Whose::Site(site.seq, site.config.id.clone());
+            if let SiteState::Returning { until: Some(until) } = site.state {
+                note(until, true, whose());
+            }
+            if let Some(drain) = site.drain {
+                if !drain.deadline_passed {
+                    note(drain.deadline, true, whose());
+                }
+                if !drain.expired {
+                    note(drain.expiry, true, whose());
+                }
+            }
+        }
+        for queue in self.queues.values() {
+            if let Some(until) = queue.closed_until {
+                note(until, true, Whose::Queue(queue.seq, queue.config.id.clone()));
+            }
+        }
+        for calendar in self.calendars.values() {
+            if let Some(alarm) = calendar.alarm {
+                note(alarm, true, Whose::Calendar(calendar.seq, calendar.config.id.clone()));
+            }
+        }
+        for agent in self.agents.values() {
+            let whose = || Whose::Agent(agent.seq, agent.config.id.clone());
+            if let Presence::Unreachable { deadline, .. } = agent.presence {
+                note(LogTime(deadline.0).plus(self.gaps), false, whose());
+            }
+            if let Some(moved) = &agent.moved {
+                note(moved.until, true, whose());
+            }
+        }
+        for contact in self.contacts.values() {
+            let whose = || Whose::Contact(contact.seq, contact.id.clone());
+            let deadline = match contact.stage {
+                Stage::Queued => Some(contact.wait_deadline),
+                _ => contact.deadline,
+            };
+            if let Some(deadline) = deadline {
+                note(LogTime(deadline.0).plus(self.gaps), false, whose());
+            }
+            if let Some(review) = contact.review {
+                note(review, true, whose());
+            }
+        }
+        found
+    }
+
+    pub fn next_deadline(&self) -> Option<LogTime> {
+        self.deadlines().into_iter().map(|d| d.due).min()
+    }
+
+    pub fn fire_due(&mut self) {
+        if self.fired {
+            return;
+        }
+        self.fired = true;
+        for _ in 0..limits::DEADLINES_PER_ENTRY_MAX {
+            let first = self.deadlines().into_iter().min();
+            let Some(due) = first.filter(|d| d.due <= self.now) else { return };
+            self.fire(due);
+            self.settle();
+        }
+    }
+
+    fn fire(&mut self, due: Deadline) {
+        match due.whose {
+            Whose::Site(_, site) => self.review_site(&site),
+            Whose::Queue(_, queue) => self.reopen(&queue),
+            Whose::Calendar(_, id) => {
+                let entry = self.calendars.get_mut(&id).expect("a calendar");
+                entry.alarm = None;
+                let at = entry.config.covers_until;
+                let calendar = id.as_str().into();
+                self.events.push(Event::Alarm(Alarm::CalendarEnds { calendar, at }));
+            }
+            Whose::Agent(_, agent) if due.on_log_clock => self.end_move(&agent),
+            Whose::Agent(_, agent) => self.go_offline(&agent, AgentEvent::Offline),
+            Whose::Contact(_, contact) if due.on_log_clock => self.review_contact(&contact),
+            Whose::Contact(_, contact) => self.nobody_answered(&contact),
+        }
+    }
+
+    fn review_contact(&mut self, id: &ContactId) {
+        match self.c(id).stage {
+            Stage::Queued => self.wait(id),
+            Stage::Scheduled { .. } => {
+                // Steps and waiting begin when its time has come.
+                let deadline = self.longest_wait(&self.c(id).queue, self.c(id).channel);
+                let now = self.now;
+                let contact = self.cm(id);
+                contact.review = None;
+                contact.entered_queue = now;
+                contact.wait_deadline = deadline;
+                self.return_to_queue(id);
+            }
+            other => panic!("nothing to review of a contact that is {other:?}"),
+        }
+    }
+
+    fn nobody_answered(&mut self, id: &ContactId) {
+        match self.c(id).stage {
+            Stage::Queued => self.give_up_waiting(id),
+            Stage::Stranded => self.close_unanswered(id, Ending::LostIngress),
+            Stage::Offered => {
+                let with = self.c(id).with.clone().expect("an offer");
+                let medium = self.c(id).channel.medium();
+                self.end_offer(id, OfferEnd::Rona);
+                self.let_it_ring(&with.agent, medium);
+                self.return_to_queue(id);
+            }
+            Stage::Accepted => {
+                self.end_offer(id, OfferEnd::BridgeTimeout);
+                self.return_to_queue(id);
+            }
+            Stage::Connected | Stage::Held { .. } => {
+                self.finish_talk(id);
+                self.close(id, Ending::Orphaned);
+            }
+            Stage::WrapUp { .. } => self.close(id, Ending::Handled),
+            Stage::Scheduled { .. } => panic!("a scheduled contact has no such deadline"),
+        }
+    }
+
+    // -- Commands of the leader -------------------------------------------------------------------
+
+    pub fn cluster_command(&mut self, command: ClusterCommand) -> Outcome {
+        let first = if self.commands == 0 { Ok(()) } else { Err(Rejection::NotFirst) };
+        match command {
+            ClusterCommand::Init { cluster, site, admin, replay } => {
+                if admin.as_str().starts_with("node-") {
+                    return Err(Rejection::ReservedName { name: admin.as_str().into() });
+                }
+                (self.cluster, self.replay) = (Some(cluster), replay);
+                let name = Label::new(site.as_str())?;
+                self.new_site(SiteConfig::new(site.clone(), name));
+                self.new_node(&site);
+                let roles = Roles::of(&[Role::Viewer, Role::Supervisor, Role::Operator, Role::Admin]);
+                let id = admin.as_str().into();
+                let (kind, revision) = (ObjectKind::Principal, Some(Revision(1)));
+                self.events.push(Event::Config { kind, id, revision });
+                self.principals.insert(admin, Principal { roles, site: None, revision: 1 });
+                return Ok(Reply::Done);
+            }
+            ClusterCommand::Tick => {}
+            ClusterCommand::TermStarted { leader, gap } => {
+                first?;
+                if !self.nodes.contains_key(&leader) {
+                    return Err(unknown("node", &leader.0.to_string()));
+                }
+                self.add_gap(gap);
+                self.fire_due();
+                self.events.push(Event::TermStarted { leader, gap });
+            }
+            ClusterCommand::SetTime { to } => {
+                first?;
+                let from = self.now;
+                self.move_time(to)?;
+                self.add_gap(to.since(from));
+                self.fire_due();
+                self.events.push(Event::TimeSet { from, to });
+            }
+            ClusterCommand::AdvanceTo { to } => {
+                first?;
+                if !self.replay {
+                    return Err(Rejection::NotAReplay);
+                }
+                self.move_time(to)?;
+                self.fire_due();
+            }
+            ClusterCommand::Checkpoint { about, votes } => return self.checkpoint(about, &votes),
+        }
+        Ok(Reply::Time { now: self.now, next_deadline: self.next_deadline() })
+    }
+
+    fn move_time(&mut self, to: LogTime) -> Result<(), Rejection> {
+        if to < self.now {
+            return Err(Rejection::TimeGoesBack);
+        }
+        if to.0 > limits::STAMP_MAX {
+            let max = limits::STAMP_MAX;
+            return Err(Rejection::OutOfRange { what: "log time", value: to.0, min: 0, max });
+        }
+        self.now = to;
+        Ok(())
+    }
+
+    /// Nobody could be heard for longer than since the last entry.
+    fn add_gap(&mut self, gap: Millis) {
+        self.gaps.0 += gap.0.min(self.now.0 - self.previous.0);
+    }
+
+    fn checkpoint(&mut self, about: u64, votes: &[CheckpointVote]) -> Outcome {
+        if votes.len() > limits::CHECKPOINT_VOTES_MAX {
+            let max = limits::CHECKPOINT_VOTES_MAX as u64;
+            return Err(Rejection::LimitReached { what: "votes of a checkpoint", max });
+        }
+        if let Some((index, own)) = self.checkpoint
+            && index == about
+        {
+            let mut first: Vec<CheckpointVote> = Vec::new();
+            for vote in votes {
+                if first.iter().all(|v| v.node != vote.node) {
+                    first.push(*vote);
+                }
+            }
+            let of = |hash: u128| first.iter().filter(|v| v.hash == hash).count();
+            let majority = first.iter().map(|v| v.hash).find(|hash| of(*hash) * 2 > first.len());
+            if !first.is_empty() && majority != Some(own) {
+                self.events.push(Event::Diverged { index, own, majority });
+            }
+        }
+        self.events.push(Event::Checkpoint { index: self.index, hash: 0 });
+        Ok(Reply::Checkpoint { hash: 0 })
+    }
+}
