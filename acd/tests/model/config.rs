@@ -122,9 +122,10 @@ impl Model {
                     || self.queues.values().any(|q| {
                         q.config.steps.iter().any(|s| s.skills.iter().any(|r| r.skill == skill))
                     })
-                    || self.contacts.values().any(|c| {
-                        c.requirements.iter().any(|r| r.skill == skill)
-                    });
+                    || self
+                        .contacts
+                        .values()
+                        .any(|c| c.requirements.iter().any(|r| r.skill == skill));
                 in_use(skill.as_str(), used)?;
                 self.skills.remove(&skill);
                 self.deleted(ObjectKind::Skill, skill.as_str())

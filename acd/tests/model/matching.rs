@@ -90,7 +90,8 @@ impl Model {
         let mut freed = Vec::new();
         for id in self.agents_by_seq() {
             let agent = &self.agents[&id];
-            let sees = agent.works_at().map(|site| (eligibility(agent, site), self.free_media(agent)));
+            let sees =
+                agent.works_at().map(|site| (eligibility(agent, site), self.free_media(agent)));
             let before = match (&agent.seen, &sees) {
                 (Some((was, media)), Some((is, _))) if was == is => *media,
                 _ => Media::NONE,
@@ -115,9 +116,9 @@ impl Model {
         let has_room = |medium: Medium| {
             let others = Medium::ALL.into_iter().filter(|busy| *busy != medium);
             load[medium as usize] < capacity.max[medium as usize]
-                && others.filter(|busy| load[*busy as usize] > 0).all(|busy| {
-                    capacity.interruptible_by[busy as usize].contains(medium)
-                })
+                && others
+                    .filter(|busy| load[*busy as usize] > 0)
+                    .all(|busy| capacity.interruptible_by[busy as usize].contains(medium))
         };
         let free = Medium::ALL.into_iter().filter(|m| !agent.closed_media.contains(*m));
         free.filter(|m| has_room(*m)).fold(Media::NONE, Media::with)
@@ -298,9 +299,10 @@ impl Model {
                 let first = sites.iter().find(|site| free_at(site) == most).cloned();
                 // Kept until another site has at least that many more free agents.
                 let more = (*hysteresis).max(1) as usize;
-                let kept = queue.current_site.clone().filter(|site| {
-                    sites.contains(site) && free_at(site) + more > most
-                });
+                let kept = queue
+                    .current_site
+                    .clone()
+                    .filter(|site| sites.contains(site) && free_at(site) + more > most);
                 let chosen = kept.or(first).expect("there are candidates");
                 (Some(chosen.clone()), Some(SiteChoice::FreeCapacity), Memory::Current(chosen))
             }

@@ -27,9 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use acd::command::{ClusterCommand, Command, Submission};
 use acd::config::Settings;
 use acd::event::{AgentEvent, ContactEvent, Event};
-use acd::ids::{
-    AgentId, CalendarId, ContactId, NodeId, PrincipalId, QueueId, SiteId, SkillId,
-};
+use acd::ids::{AgentId, CalendarId, ContactId, NodeId, PrincipalId, QueueId, SiteId, SkillId};
 use acd::limits;
 use acd::record::AuditRecord;
 use acd::rejection::Rejection;
@@ -154,7 +152,8 @@ impl Model {
         }
         let refused = outcome.as_ref().err().cloned();
         let at = self.now;
-        let record = AuditRecord { at, principal, request, reason, command, refused, inverse: None };
+        let record =
+            AuditRecord { at, principal, request, reason, command, refused, inverse: None };
         self.events.push(Event::Audit(Box::new(record)));
         outcome
     }
@@ -309,7 +308,8 @@ impl Model {
     }
 
     fn agents_by_seq(&self) -> Vec<AgentId> {
-        let mut agents: Vec<_> = self.agents.values().map(|a| (a.seq, a.config.id.clone())).collect();
+        let mut agents: Vec<_> =
+            self.agents.values().map(|a| (a.seq, a.config.id.clone())).collect();
         agents.sort();
         agents.into_iter().map(|(_, id)| id).collect()
     }

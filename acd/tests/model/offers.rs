@@ -43,8 +43,15 @@ impl Model {
         );
         let excluded_until = (personal && cool_down.0 > 0).then(|| now.plus(cool_down));
         let With { token, agent, site, offered, reason } = with;
-        let past =
-            PastOffer { token, agent: agent.clone(), offered, ended: now, end, reason, excluded_until };
+        let past = PastOffer {
+            token,
+            agent: agent.clone(),
+            offered,
+            ended: now,
+            end,
+            reason,
+            excluded_until,
+        };
         let contact = self.cm(id);
         contact.past_offers.push(past);
         if contact.past_offers.len() > limits::PAST_OFFERS_MAX {

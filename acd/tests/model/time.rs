@@ -178,7 +178,8 @@ impl Model {
                 let name = Label::new(site.as_str())?;
                 self.new_site(SiteConfig::new(site.clone(), name));
                 self.new_node(&site);
-                let roles = Roles::of(&[Role::Viewer, Role::Supervisor, Role::Operator, Role::Admin]);
+                let roles =
+                    Roles::of(&[Role::Viewer, Role::Supervisor, Role::Operator, Role::Admin]);
                 let id = admin.as_str().into();
                 let (kind, revision) = (ObjectKind::Principal, Some(Revision(1)));
                 self.events.push(Event::Config { kind, id, revision });

@@ -96,10 +96,7 @@ impl Model {
         let config = self.queues[&contact.queue].config.clone();
         match config.overflow {
             Overflow::Queue(other)
-                if self
-                    .queues
-                    .get(&other)
-                    .is_some_and(|q| q.config.channels.contains(channel)) =>
+                if self.queues.get(&other).is_some_and(|q| q.config.channels.contains(channel)) =>
             {
                 self.overflow_to(id, &other, OverflowCause::WaitedTooLong);
                 self.return_to_queue(id);
