@@ -145,10 +145,13 @@ impl Centre {
         match self.contacts.get(slot).stage {
             Stage::Queued => self.wait_anew(slot),
             Stage::Scheduled { .. } => {
+                // Steps and waiting begin when its time has come.
+                let contact = self.contacts.get(slot);
+                let wait_deadline = self.wait_deadline(contact.queue, contact.channel);
                 let contact = self.contacts.get_mut(slot);
                 contact.review = None;
-                // Steps and waiting begin when its time has come.
                 contact.entered_queue = self.clocks.now;
+                contact.wait_deadline = wait_deadline;
                 self.return_to_queue(slot);
             }
             _ => {}
