@@ -288,13 +288,13 @@ impl Centre {
             Ok(None) => return Verdict::Unknown,
             Ok(Some(slot)) => slot,
         };
+        // Whoever claims it is there, whether a stream was reported or not.
+        let ingress = self.contacts.get(slot).ingress.clone();
+        if self.is_gone(&ingress) {
+            self.ingresses.remove(&ingress);
+        }
         match self.contacts.get(slot).stage {
             Stage::Stranded { .. } => {
-                // Whoever claims it is there, whether a stream was reported or not.
-                let ingress = self.contacts.get(slot).ingress.clone();
-                if self.is_gone(&ingress) {
-                    self.ingresses.remove(&ingress);
-                }
                 self.tell_contact(slot, ContactEvent::Resumed);
                 self.return_to_queue(slot);
                 // It may have waited for too long meanwhile.
