@@ -415,7 +415,7 @@ impl Centre {
             let wait = self.queues.get(queue).config.preferred_wait;
             self.prefer(second, agent, wait);
         }
-        self.wait(second);
+        self.wait_or_strand(second);
         Ok(reply)
     }
 }

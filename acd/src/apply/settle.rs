@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use crate::agent::{Agent, Presence};
+use crate::agent::Agent;
 use crate::centre::Centre;
 use crate::channel::Media;
 use crate::contact::ContactNames;
@@ -85,7 +85,7 @@ impl Centre {
         let agent = self.agents.get(slot);
         let Some(session) = agent.live_session() else {
             self.matcher.declassify(slot);
-            self.release_waiting_for(slot);
+            self.release_waiting_for(slot, Media::NONE);
             return false;
         };
         let takes_offers = self.sites.get(session.site).state.takes_offers();
@@ -95,15 +95,13 @@ impl Centre {
             occupancy: u64::from(agent.occupancy_ppm),
             last_offer: agent.last_offer.0,
         };
-        let is_waited_for = takes_offers && is_waited_for(agent);
+        let waited_for = self.media_waited_for(slot);
         if reclassify {
             let key = self.supply_key(slot);
             self.matcher.classify(slot, key);
         }
         let gained = self.matcher.stand(slot, standing);
-        if !is_waited_for {
-            self.release_waiting_for(slot);
-        }
+        self.release_waiting_for(slot, waited_for);
         gained
     }
 
@@ -129,11 +127,13 @@ impl Centre {
         SupplyKey { site, queues, skills, capacity: agent.config.capacity }
     }
 
-    /// Contacts that waited for this agent only are reviewed: nobody waits for somebody who is
-    /// not there.
-    fn release_waiting_for(&mut self, agent: Slot<Agent>) {
+    /// Contacts that waited for this agent only are reviewed, but for those of these media:
+    /// nobody waits for somebody who is not there, or no longer takes the like.
+    fn release_waiting_for(&mut self, agent: Slot<Agent>, but: Media) {
         for contact in self.matcher.waiting_for(agent) {
-            self.wait_anew(contact);
+            if !but.contains(self.contacts.get(contact).channel.medium()) {
+                self.wait_anew(contact);
+            }
         }
     }
 
@@ -216,9 +216,4 @@ impl Centre {
         self.calendars.flush((), digest);
         self.principals.flush((), digest);
     }
-}
-
-/// Whether a contact that wants this agent should go on waiting: free or busy, but there.
-pub(crate) fn is_waited_for(agent: &Agent) -> bool {
-    agent.presence == Presence::Ready && agent.pending.is_none()
 }

@@ -2,9 +2,9 @@
 
 use alloc::boxed::Box;
 
-use super::settle::is_waited_for;
+use crate::agent::Presence;
 use crate::centre::Centre;
-use crate::channel::Channel;
+use crate::channel::{Channel, Media, Medium};
 use crate::config::{Overflow, SitePolicy};
 use crate::contact::{Contact, Preferred, Stage};
 use crate::event::{ContactEvent, OverflowCause};
@@ -60,14 +60,23 @@ impl Centre {
         if self.clocks.attended() >= contact.wait_deadline {
             return self.give_up_waiting(slot, false);
         }
-        let (needs_ingress, ingress) = (contact.channel.needs_ingress(), contact.ingress.clone());
-        if needs_ingress && self.is_gone(&ingress) {
+        if self.lacks_ingress(slot) {
             return self.strand(slot);
         }
-        let contact = self.contacts.get(slot);
-        let queue = self.queues.get(contact.queue).id().clone();
+        let queue = self.queues.get(self.contacts.get(slot).queue).id().clone();
         self.tell_contact(slot, ContactEvent::Queued { queue });
         self.wait(slot);
+    }
+
+    /// Where a contact begins that did not come from its ingress just now.
+    pub(crate) fn wait_or_strand(&mut self, slot: Slot<Contact>) {
+        if self.lacks_ingress(slot) { self.strand(slot) } else { self.wait(slot) }
+    }
+
+    /// Whether nobody could connect the contact to anybody now.
+    fn lacks_ingress(&self, slot: Slot<Contact>) -> bool {
+        let contact = self.contacts.get(slot);
+        contact.channel.needs_ingress() && self.is_gone(&contact.ingress)
     }
 
     /// The demand of a contact as it stands.
@@ -134,13 +143,8 @@ impl Centre {
         let medium = contact.channel.medium();
         let in_time = self.clocks.now < until;
         let found = self.agents.find(id.as_str()).filter(|agent| {
-            let agent = self.agents.get(*agent);
-            let site = agent.live_session().map(|s| self.sites.get(s.site).state);
-            site.is_some_and(|state| state.takes_offers())
-                && is_waited_for(agent)
-                && (in_time || agent.open_media().contains(medium))
-                && agent.config.capacity.max[medium.index()] > 0
-                && !agent.closed_media.contains(medium)
+            self.media_waited_for(*agent).contains(medium)
+                && (in_time || self.agents.get(*agent).open_media().contains(medium))
                 && !contact.excludes(&id, self.clocks.now)
         });
         if found.is_none() {
@@ -148,6 +152,21 @@ impl Centre {
             self.tell_contact(slot, ContactEvent::PreferredGivenUp { agent: id });
         }
         found
+    }
+
+    /// Media for which it makes sense to wait for this agent, free or busy: the agent is there
+    /// and will take them again.
+    pub(crate) fn media_waited_for(&self, agent: Slot<crate::agent::Agent>) -> Media {
+        let agent = self.agents.get(agent);
+        let there =
+            agent.live_session().is_some_and(|s| self.sites.get(s.site).state.takes_offers());
+        if !there || agent.presence != Presence::Ready || agent.pending.is_some() {
+            return Media::NONE;
+        }
+        let taken = |m: &Medium| {
+            agent.config.capacity.max[m.index()] > 0 && !agent.closed_media.contains(*m)
+        };
+        Medium::ALL.into_iter().filter(taken).fold(Media::NONE, Media::with)
     }
 
     /// When a waiting contact should be looked at next: a step, the end of waiting for its own

@@ -53,7 +53,8 @@ impl Driver {
 
     /// Applies one entry everywhere. An error says what differs, and what led there.
     pub fn entry(&mut self, submissions: Vec<Submission>) -> Result<Vec<Outcome>, String> {
-        let line = |s: &Submission| format!("\n    {}: {:?} {:?}", s.principal, s.command, s.request);
+        let line =
+            |s: &Submission| format!("\n    {}: {:?} {:?}", s.principal, s.command, s.request);
         let lines: String = submissions.iter().map(line).collect();
         self.trace.push(format!("{} at {}:{lines}", self.index + 1, self.stamp.0));
         let result = catch_unwind(AssertUnwindSafe(|| self.apply(&submissions)));

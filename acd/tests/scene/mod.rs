@@ -447,6 +447,12 @@ impl Scene {
         self.bridge(id);
     }
 
+    /// Accepted, of a channel that needs no bridging.
+    pub fn connect_chat(&mut self, id: &str) {
+        self.accept(id);
+        assert_eq!(self.state(id), "connected");
+    }
+
     pub fn end(&mut self, id: &str) {
         self.work(id, |contact, token| WorkCommand::End { contact, token });
     }
