@@ -61,13 +61,9 @@ pub fn enqueue(world: &mut Driver, dice: &mut Dice) -> Submission {
 }
 
 pub fn customer(world: &Driver, dice: &mut Dice) -> Submission {
-    let kind = dice.below(100);
-    let contact = match kind {
-        0..45 => a_contact(world, dice, |c| c.stage == Stage::Accepted),
-        45..70 => a_contact(world, dice, |_| true),
-        70..85 => a_contact(world, dice, |c| !c.is_live()),
-        _ => a_contact(world, dice, |_| true),
-    };
+    let to_be_bridged = dice.percent(65);
+    let contact = a_contact(world, dice, |c| c.stage == Stage::Accepted || !to_be_bridged);
+    let kind = if to_be_bridged && dice.percent(90) { dice.below(45) } else { dice.below(100) };
     let found = world.model.contacts.get(&contact);
     let token = found.and_then(|c| c.with.as_ref()).map(|with| with.token);
     let past = found.and_then(|c| c.past_offers.last()).map(|o| o.token);
@@ -78,15 +74,15 @@ pub fn customer(world: &Driver, dice: &mut Dice) -> Submission {
     let command = match kind {
         0..36 => ContactCommand::Bridged { contact, token },
         36..45 => ContactCommand::BridgeFailed { contact, token },
-        45..70 => ContactCommand::HangUp { contact },
-        70..85 => {
+        45..64 => ContactCommand::HangUp { contact },
+        64..80 => {
             let not_before = dice.percent(40).then(|| match dice.below(12) {
                 0 => LogTime(now + 401 * 86_400_000),
                 _ => LogTime(now + dice.below(20_000)),
             });
             ContactCommand::RequestCallback { contact, not_before }
         }
-        85..92 => {
+        80..90 => {
             let reference = configs::label("recording-1");
             ContactCommand::SetRecording { contact, reference }
         }

@@ -35,15 +35,16 @@ pub fn next(world: &mut Driver, number: u64) -> Result<(), String> {
 fn pass(world: &mut Driver, dice: &mut Dice) -> u64 {
     let now = world.model.now.0;
     let due = world.model.next_deadline().map_or(0, |due| due.0.saturating_sub(now));
-    let later = match dice.below(100) {
-        0..30 => 0,
-        30..75 => dice.below(1_500),
-        75..88 => 1_000 + dice.below(9_000),
-        88..92 => due.min(3_600_000),
-        92..94 => due.saturating_sub(1).min(3_600_000),
-        94..97 => dice.below(60_000),
-        97..99 => dice.below(900_000),
-        _ => dice.below(7_200_000),
+    let pace = world.pace;
+    let later = match dice.below(200) {
+        0..100 => 0,
+        100..170 => dice.below(pace),
+        170..180 => dice.below(10 * pace),
+        180..190 => due.min(3_600_000),
+        190..194 => due.saturating_sub(1).min(3_600_000),
+        194..198 => dice.below(40_000),
+        198 => dice.below(900_000),
+        _ => dice.below(1_000) * dice.below(7_200),
     };
     // A new leader's clock may be behind.
     let behind = if dice.percent(3) { dice.below(5_000) } else { 0 };
@@ -53,15 +54,15 @@ fn pass(world: &mut Driver, dice: &mut Dice) -> u64 {
 
 fn command(world: &mut Driver, dice: &mut Dice) -> Submission {
     match dice.below(100) {
-        0..20 => arrivals::enqueue(world, dice),
-        20..29 => arrivals::customer(world, dice),
-        29..34 => arrivals::streams(world, dice),
-        34..62 => work(world, dice),
-        62..78 => presence(world, dice),
-        78..83 => administration::site(world, dice),
-        83..90 => administration::config(world, dice),
-        90..92 => supervision(world, dice),
-        92..95 => leader(world, dice),
+        0..17 => arrivals::enqueue(world, dice),
+        17..33 => arrivals::customer(world, dice),
+        33..37 => arrivals::streams(world, dice),
+        37..68 => work(world, dice),
+        68..83 => presence(world, dice),
+        83..87 => administration::site(world, dice),
+        87..93 => administration::config(world, dice),
+        93..95 => supervision(world, dice),
+        95..98 => leader(world, dice),
         _ => match dice.maybe(&world.past) {
             Some(again) => again.clone(),
             None => by("node-1", ClusterCommand::Tick),
@@ -148,50 +149,45 @@ pub fn owner(world: &Driver, dice: &mut Dice, contact: &ContactId) -> String {
 // -- Agents ----------------------------------------------------------------------------------------
 
 fn work(world: &mut Driver, dice: &mut Dice) -> Submission {
-    type Test = fn(&Contact) -> bool;
-    let kind = dice.below(100);
-    let test: Test = match kind {
-        0..44 => |c| c.stage == Stage::Offered,
-        44..48 => |c| matches!(c.stage, Stage::Held { .. }),
-        48..53 => |c| c.stage == Stage::Connected,
-        53..60 => Contact::is_live,
-        60..85 => Contact::is_talking,
-        _ => |c| matches!(c.stage, Stage::WrapUp { .. }) || c.stage == Stage::Connected,
-    };
-    let mut contact = a_contact(world, dice, test);
-    let live = world.model.contacts.get(&contact).and_then(|c| c.with.clone());
-    let mut token = live.as_ref().map_or(OfferToken(dice.below(200)), |with| with.token);
-    let mut agent = live.map(|with| with.agent.to_string());
+    let mut contact = a_contact(world, dice, |c| c.with.is_some());
+    let live = world.model.contacts.get(&contact);
+    let stage = live.map(|c| c.stage);
+    let closed = world.model.closed.iter().find(|c| c.id == contact);
+    let with = live.and_then(|c| c.with.as_ref());
+    let agent = with.map(|with| with.agent.clone()).or(closed.and_then(|c| c.agent.clone()));
+    let token = with.map(|with| with.token).or(closed.and_then(|c| c.token));
+    let mut token = token.unwrap_or(OfferToken(dice.below(200)));
+    let recent = &world.tokens[world.tokens.len().saturating_sub(30)..];
     if dice.percent(6)
-        && let Some((old, stale)) =
-            dice.maybe(&world.tokens[world.tokens.len().saturating_sub(30)..])
+        && let Some((old, stale)) = dice.maybe(recent)
     {
         (contact, token) = (old.clone(), *stale);
     }
-    if agent.is_none() {
-        let closed = world.model.closed.iter().find(|c| c.id == contact);
-        agent = closed.and_then(|c| c.agent.as_ref().map(ToString::to_string));
-        token = closed.and_then(|c| c.token).unwrap_or(token);
-    }
-    let who = agent.filter(|_| dice.percent(85)).unwrap_or_else(|| GATEWAY.to_owned());
+    let who = agent.filter(|_| dice.percent(85)).map_or(GATEWAY.to_owned(), |a| a.to_string());
+    // Mostly what one does at this stage.
+    let kind = match stage {
+        Some(Stage::Offered) if dice.percent(90) => *dice.of(&[0, 0, 0, 0, 1]),
+        Some(Stage::Connected) if dice.percent(90) => *dice.of(&[2, 4, 5, 5, 6, 6, 7, 8]),
+        Some(Stage::Held { .. }) if dice.percent(90) => *dice.of(&[3, 3, 5, 6, 7]),
+        Some(Stage::WrapUp { .. }) if dice.percent(90) => *dice.of(&[4, 8, 8]),
+        _ => dice.below(9),
+    };
     let command = match kind {
-        0..34 => WorkCommand::Accept { contact, token },
-        34..44 => WorkCommand::Decline { contact, token },
-        44..48 => WorkCommand::Retrieve { contact, token },
-        48..53 => WorkCommand::Hold { contact, token },
-        53..60 => {
+        0 => WorkCommand::Accept { contact, token },
+        1 => WorkCommand::Decline { contact, token },
+        2 => WorkCommand::Hold { contact, token },
+        3 => WorkCommand::Retrieve { contact, token },
+        4 => {
             let (disposition, resolved) = (label("card blocked"), dice.percent(50));
             WorkCommand::SetDisposition { contact, token, disposition, resolved }
         }
-        60..68 => WorkCommand::Transfer { contact, token, to: target(dice) },
-        68..75 => {
-            let consult = match dice.percent(85) {
-                true => new_contact(world),
-                false => old_contact(world, dice),
-            };
+        5 => WorkCommand::Transfer { contact, token, to: target(dice) },
+        6 => {
+            let consult =
+                if dice.percent(90) { new_contact(world) } else { old_contact(world, dice) };
             WorkCommand::Consult { contact, token, consult, to: target(dice) }
         }
-        75..85 => WorkCommand::End { contact, token },
+        7 => WorkCommand::End { contact, token },
         _ => WorkCommand::Complete {
             contact,
             token,

@@ -152,14 +152,14 @@ pub fn queue_config(dice: &mut Dice, id: &str, exists: impl Fn(&str) -> bool) ->
     ];
     config.strategy = *dice.of(&strategies);
     config.site_policy = site_policy(dice);
-    config.offer_timeout = dice.seconds(&[3, 10]).max(Millis(1));
-    config.connect_timeout = dice.seconds(&[2, 8]).max(Millis(1));
+    config.offer_timeout = dice.seconds(&[3, 10, 60]).max(Millis(1));
+    config.connect_timeout = dice.seconds(&[2, 8, 60]).max(Millis(1));
     config.cool_down = dice.seconds(&[0, 4, 30]);
     config.wrap_up = dice.seconds(&[0, 0, 5, 20]);
     config.handle_max = dice.seconds(&[30, 600, 3_600]).max(Millis(1));
     config.preferred_wait = dice.seconds(&[0, 5, 20]);
     config.length_max = *dice.of(&[1, 3, 6, 1_000]);
-    config.wait_max = dice.seconds(&[0, 0, 10, 40]);
+    config.wait_max = dice.seconds(&[0, 0, 10, 40, 120]);
     for overflow in [&mut config.overflow, &mut config.closed] {
         let other = dice.name(&QUEUES);
         *overflow = match dice.below(3) {

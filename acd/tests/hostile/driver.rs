@@ -25,6 +25,8 @@ pub struct Driver {
     pub index: u64,
     /// The stamp of the next entry.
     pub stamp: LogTime,
+    /// How much time passes between entries, about, in ms.
+    pub pace: u64,
     /// Everything that was ever submitted, for repeats.
     pub past: Vec<Submission>,
     /// Tokens of all offers there ever were.
@@ -43,6 +45,7 @@ impl Driver {
             model: Model::default(),
             index: 0,
             stamp,
+            pace: 1_000,
             past: Vec::new(),
             tokens: Vec::new(),
             given: 0,

@@ -43,6 +43,7 @@ pub fn grant(who: &str, roles: &[Role], site: Option<&str>) -> Submission {
 
 pub fn found(dice: &mut Dice) -> Result<Driver, String> {
     let mut world = Driver::new(LogTime(MORNING));
+    world.pace = *dice.of(&[50, 300, 1_500]);
     let replay = dice.percent(12);
     let init = ClusterCommand::Init {
         cluster: configs::label("test"),
