@@ -25,7 +25,7 @@ fn expected(dice: &mut Dice, is: Option<u64>) -> Option<Revision> {
 pub fn site(world: &Driver, dice: &mut Dice) -> Submission {
     let name = match dice.below(40) {
         0 => "nowhere",
-        1 => "odesa",
+        1..6 => "odesa",
         _ => dice.name(&SITES),
     };
     let site = configs::site(name);
@@ -34,15 +34,22 @@ pub fn site(world: &Driver, dice: &mut Dice) -> Submission {
     let leader = a_leader(world);
     let state = found.map(|s| s.state);
     // Mostly what brings the site back into service.
-    if dice.percent(65) {
-        match state {
-            Some(SiteState::Suspect) => return by(&leader, SiteCommand::Heard { site }),
-            Some(SiteState::Lost) => return by(&leader, SiteCommand::CaughtUp { site }),
-            Some(SiteState::Returning { .. } | SiteState::Drained | SiteState::Draining) => {
-                return by(OPERATOR, SiteCommand::Return { site, expected });
-            }
-            _ => {}
+    match state {
+        Some(SiteState::Suspect) if dice.percent(60) => {
+            return by(&leader, SiteCommand::Heard { site });
         }
+        Some(SiteState::Lost) if dice.percent(50) => {
+            return by(&leader, SiteCommand::CaughtUp { site });
+        }
+        Some(SiteState::Returning { .. } | SiteState::Drained) if dice.percent(60) => {
+            return by(OPERATOR, SiteCommand::Return { site, expected });
+        }
+        Some(SiteState::Draining) if dice.percent(50) => match dice.below(4) {
+            0 => return by(OPERATOR, SiteCommand::Return { site, expected }),
+            1 => return by(OPERATOR, SiteCommand::CancelDrain { site, expected }),
+            _ => return by(&leader, SiteCommand::Lost { site }),
+        },
+        _ => {}
     }
     let command = match dice.below(20) {
         0 | 1 => return by(&leader, SiteCommand::Suspect { site }),
@@ -61,14 +68,15 @@ pub fn site(world: &Driver, dice: &mut Dice) -> Submission {
             force: dice.percent(60),
             expected,
         },
-        15 | 16 => SiteCommand::CancelDrain { site, expected },
-        17 => SiteCommand::Return { site, expected },
-        18 => {
+        15 => SiteCommand::CancelDrain { site, expected },
+        16 => SiteCommand::Return { site, expected },
+        17 | 18 => {
             let name = if name == "nowhere" { "odesa" } else { name };
             SiteCommand::Put { config: configs::site_config(dice, name), expected }
         }
         _ => {
-            let site = if dice.percent(60) { configs::site("odesa") } else { site };
+            let unused = configs::site("odesa");
+            let site = if world.model.sites.contains_key(&unused) { unused } else { site };
             SiteCommand::Delete { site, expected }
         }
     };
@@ -125,7 +133,7 @@ fn queues(world: &Driver, dice: &mut Dice) -> Submission {
             ConfigCommand::DeleteQueue { queue, successor, expected }
         }
         7 | 8 => {
-            let until = LogTime((now + dice.below(30_000)).saturating_sub(500));
+            let until = LogTime((now + dice.below(120_000)).saturating_sub(500));
             ConfigCommand::CloseQueue { queue, until, flush: dice.percent(50), expected }
         }
         _ => ConfigCommand::ReopenQueue { queue, expected },
@@ -151,8 +159,8 @@ fn roster(world: &Driver, dice: &mut Dice) -> Submission {
             config.skills.retain(|(skill, _)| world.model.skills.contains_key(skill));
             ConfigCommand::PutAgent { config, expected }
         }
-        3 | 4 => ConfigCommand::DeleteAgent { agent, expected },
-        5..8 => {
+        3 => ConfigCommand::DeleteAgent { agent, expected },
+        4..8 => {
             let mut queues = configs::assignments(dice, 60);
             here(&mut queues, dice);
             if dice.percent(3) {
@@ -162,25 +170,29 @@ fn roster(world: &Driver, dice: &mut Dice) -> Submission {
             let duration = dice.percent(75).then(|| a_duration(dice));
             ConfigCommand::MoveAgent { agent, queues, home_site, duration, expected }
         }
-        _ => ConfigCommand::EndMove { agent, expected },
+        _ => {
+            let moved = world.model.agents.values().find(|a| a.moved.is_some());
+            let agent = moved.map_or(agent, |a| a.config.id.clone());
+            ConfigCommand::EndMove { agent, expected: expected.filter(|_| moved.is_none()) }
+        }
     };
     by(OPERATOR, command)
 }
 
 fn rest(world: &Driver, dice: &mut Dice) -> Submission {
     let model = &world.model;
-    let name = if dice.percent(70) { dice.name(&SKILLS) } else { "chess" };
+    let name = if dice.percent(40) { dice.name(&SKILLS) } else { "chess" };
     let skill = configs::skill(name);
-    let command = match dice.below(12) {
-        0 | 1 => {
+    let command = match dice.below(13) {
+        12 | 0 | 1 => {
             let expected = expected(dice, model.skills.get(&skill).map(|(_, revision)| *revision));
             ConfigCommand::PutSkill { skill, name: label("a skill"), expected }
         }
-        2 => {
+        2 | 3 => {
             let expected = expected(dice, model.skills.get(&skill).map(|(_, revision)| *revision));
             ConfigCommand::DeleteSkill { skill, expected }
         }
-        3 | 4 => {
+        4 => {
             let old = model.calendars.get(&configs::calendar_id()).map(|c| c.revision);
             let mut config = configs::calendar(dice, model.now);
             if dice.percent(5) {

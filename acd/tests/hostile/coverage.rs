@@ -65,6 +65,9 @@ impl Coverage {
                         ContactEvent::Overflowed { cause, .. } => {
                             self.see("overflow", name(cause));
                         }
+                        ContactEvent::BecameCallback { cause } => {
+                            self.see("callback", cause.map_or("Asked".into(), |c| name(&c)));
+                        }
                         ContactEvent::Closed(record) => self.see("ending", name(&record.outcome)),
                         ContactEvent::Offered { reason, .. } => {
                             self.see("strategy", name(&reason.strategy));
