@@ -19,6 +19,8 @@ impl Centre {
     /// - A waiting contact is in exactly one place: a demand class, or an agent's line.
     /// - An agent whose site takes no offers, or who is not there, has no standing.
     /// - No waiting contact and free agent fit each other.
+    /// - A contact that cannot be connected without its ingress is not in its place while that is
+    ///   gone, and nobody waits for an agent who is not there for it.
     /// - Counts that follow from contacts agree with them.
     /// - Nothing non-terminal is without a deadline that ends it.
     pub fn check_invariants(&self) -> Result<(), String> {
@@ -96,6 +98,15 @@ impl Centre {
                 if let Some(choice) = self.matcher.best_agent(slot, self.view()) {
                     let agent = self.agents.get(choice.agent).id();
                     return Err(format!("{} waits although {agent} is free", contact.id));
+                }
+                if self.lacks_ingress(slot) {
+                    return Err(format!("{} waits without its ingress", contact.id));
+                }
+                if let Some(agent) = self.matcher.waits_for(slot)
+                    && !self.media_waited_for(agent).contains(contact.channel.medium())
+                {
+                    let agent = self.agents.get(agent).id();
+                    return Err(format!("{} waits for {agent} in vain", contact.id));
                 }
                 if self.closed.find(&contact.id).is_some() {
                     return Err(format!("{} is live and closed", contact.id));

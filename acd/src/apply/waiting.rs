@@ -74,7 +74,7 @@ impl Centre {
     }
 
     /// Whether nobody could connect the contact to anybody now.
-    fn lacks_ingress(&self, slot: Slot<Contact>) -> bool {
+    pub(crate) fn lacks_ingress(&self, slot: Slot<Contact>) -> bool {
         let contact = self.contacts.get(slot);
         contact.channel.needs_ingress() && self.is_gone(&contact.ingress)
     }
