@@ -152,3 +152,28 @@ fn nobody_waits_for_an_agent_who_gets_no_more_of_that_medium() {
     let given_up = |e: &&ContactEvent| matches!(e, ContactEvent::PreferredGivenUp { .. });
     assert!(s.history("c2").iter().any(given_up), "anna let a chat ring");
 }
+
+#[test]
+fn a_deadline_that_was_left_over_fires_before_a_command_on_its_contact() {
+    let mut s = Scene::new();
+    let mut config = queue_config("billing");
+    config.wait_max = seconds(10);
+    s.put_queue(config);
+    let more = u64::from(limits::DEADLINES_PER_ENTRY_MAX) + 50;
+    let mut events = Vec::new();
+    s.index += 1;
+    s.centre.begin(s.index, LogTime(s.now));
+    for number in 0..more {
+        let enqueue = ContactCommand::Enqueue(call(&format!("c{number}"), "billing"));
+        let by = acd::command::Submission::new(principal("edge-kyiv"), enqueue.into());
+        s.centre.execute(by, &mut events).unwrap();
+    }
+    s.centre.end(&mut events);
+    s.now += 10_000;
+    let last = format!("c{}", more - 1);
+    s.hang_up(&last, "kyiv");
+    assert_eq!(s.record(&last).outcome, Outcome::WaitedTooLong, "it was too late to abandon");
+    assert_eq!(s.centre.counts().0, 49, "at most so many fire in an entry, besides");
+    s.pass(Millis::ZERO);
+    assert_eq!(s.centre.counts().0, 0, "the rest leads the next one");
+}

@@ -46,14 +46,17 @@ fn known(event: &Event) -> String {
 }
 
 pub fn events(is: &[Event], should: &[Event]) -> Finding {
-    let (is, should): (Vec<_>, Vec<_>) =
-        (is.iter().map(known).collect(), should.iter().map(known).collect());
-    match is.iter().zip(&should).position(|(a, b)| a != b) {
+    let differ = |(a, b): (&Event, &Event)| a != b && known(a) != known(b);
+    match is.iter().zip(should).position(differ) {
         Some(at) => {
             let before = &is[at.saturating_sub(3)..at];
-            same(&format!("event {at}, after {before:#?}"), &is[at], &should[at])
+            let what = format!("event {at}, after {before:#?}");
+            same(&what, known(&is[at]), known(&should[at]))
         }
-        None => same("events", is.get(should.len()..), should.get(is.len()..)),
+        None => {
+            let common = is.len().min(should.len());
+            same("further events", &is[common..], &should[common..])
+        }
     }
 }
 

@@ -76,13 +76,17 @@ pub fn agent_config(dice: &mut Dice, id: &str) -> AgentConfig {
             Capacity { max: [up_to(2), up_to(2), up_to(2), up_to(2)], interruptible_by }
         }
     };
+    // Some are much like each other, so that only site and strategy tell them apart.
+    let common = dice.percent(40);
+    let first = Grade::new(1).expect("a grade");
+    let all = QUEUES.map(|q| Assignment { queue: queue(q), grade: first });
     AgentConfig {
         id: agent(id),
         name: label(id),
         home_site: site(dice.name(&SITES)),
         skills: skills.into_iter().map(|s| (skill(s), level(dice))).collect(),
-        queues: assignments(dice, 70),
-        capacity,
+        queues: if common { all.to_vec() } else { assignments(dice, 70) },
+        capacity: if common { Capacity::default() } else { capacity },
     }
 }
 

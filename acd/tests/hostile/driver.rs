@@ -34,7 +34,8 @@ pub struct Driver {
     /// Contact ids given out.
     pub given: u64,
     pub coverage: Coverage,
-    trace: Vec<String>,
+    /// The entries so far.
+    trace: Vec<(LogTime, Vec<Submission>)>,
 }
 
 impl Driver {
@@ -56,10 +57,7 @@ impl Driver {
 
     /// Applies one entry everywhere. An error says what differs, and what led there.
     pub fn entry(&mut self, submissions: Vec<Submission>) -> Result<Vec<Outcome>, String> {
-        let line =
-            |s: &Submission| format!("\n    {}: {:?} {:?}", s.principal, s.command, s.request);
-        let lines: String = submissions.iter().map(line).collect();
-        self.trace.push(format!("{} at {}:{lines}", self.index + 1, self.stamp.0));
+        self.trace.push((self.stamp, submissions.clone()));
         let result = catch_unwind(AssertUnwindSafe(|| self.apply(&submissions)));
         let result = result.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
@@ -67,10 +65,20 @@ impl Driver {
             Err(format!("panic: {}", text.unwrap_or_default()))
         });
         self.past.extend(submissions);
-        result.map_err(|what| {
-            let from = self.trace.len().saturating_sub(SHOWN);
-            format!("{what}\nafter:\n{}", self.trace[from..].join("\n"))
-        })
+        result.map_err(|what| format!("{what}\nafter:\n{}", self.story()))
+    }
+
+    /// What led here: the last entries.
+    fn story(&self) -> String {
+        let mut story = String::new();
+        let from = self.trace.len().saturating_sub(SHOWN);
+        for (index, (stamp, submissions)) in self.trace.iter().enumerate().skip(from) {
+            story += &format!("{} at {}:\n", index + 1, stamp.0);
+            for Submission { principal, request, command, .. } in submissions {
+                story += &format!("    {principal}: {command:?} {request:?}\n");
+            }
+        }
+        story
     }
 
     fn apply(&mut self, submissions: &[Submission]) -> Result<Vec<Outcome>, String> {

@@ -153,7 +153,7 @@ impl Model {
 
     /// At once if the agent has nothing, otherwise when free.
     pub fn ask_not_ready(&mut self, id: &AgentId, reason: NotReadyReason) {
-        if self.work_of(id).is_empty() {
+        if !self.is_busy(id) {
             return self.set_not_ready(id, reason);
         }
         self.am(id).pending = Some(reason.clone());

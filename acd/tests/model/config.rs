@@ -134,7 +134,7 @@ impl Model {
             C::DeleteAgent { agent, expected } => {
                 let found = self.find_agent(&agent)?;
                 revision_is(agent.as_str(), expected, Some(found.revision))?;
-                if found.presence != Presence::Offline || !self.work_of(&agent).is_empty() {
+                if found.presence != Presence::Offline || self.is_busy(&agent) {
                     return Err(Rejection::AgentBusy { agent: agent.as_str().into() });
                 }
                 self.agents.remove(&agent);

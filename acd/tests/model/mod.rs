@@ -279,10 +279,16 @@ impl Model {
 
     pub fn load_of(&self, agent: &AgentId) -> [u8; 4] {
         let mut load = [0; 4];
-        for contact in self.work_of(agent) {
-            load[self.c(&contact).channel.medium() as usize] += 1;
+        for contact in self.contacts.values() {
+            if contact.with.as_ref().is_some_and(|with| with.agent == *agent) {
+                load[contact.channel.medium() as usize] += 1;
+            }
         }
         load
+    }
+
+    pub fn is_busy(&self, agent: &AgentId) -> bool {
+        self.load_of(agent) != [0; 4]
     }
 
     /// Contacts that have not been answered from a queue.

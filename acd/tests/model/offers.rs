@@ -83,7 +83,7 @@ impl Model {
         contact.stage = Stage::Queued;
         contact.deadline = None;
         self.become_idle(&agent);
-        if self.work_of(&agent).is_empty()
+        if !self.is_busy(&agent)
             && let Some(reason) = self.am(&agent).pending.take()
         {
             self.set_not_ready(&agent, reason);
@@ -110,7 +110,7 @@ impl Model {
     /// What the agent did since the last time this was asked.
     pub fn account(&mut self, agent: &AgentId) {
         let now = self.now;
-        let busy = !self.work_of(agent).is_empty();
+        let busy = self.is_busy(agent);
         let ready = self.agents[agent].presence == Presence::Ready;
         let spent = now.since(self.agents[agent].activity_since).0;
         self.am(agent).activity_since = now;
