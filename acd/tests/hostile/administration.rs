@@ -154,7 +154,7 @@ fn roster(world: &Driver, dice: &mut Dice) -> Submission {
     let command = match dice.below(10) {
         0..3 => {
             let name = if dice.percent(97) { name } else { "node-7" };
-            let mut config = configs::agent_config(dice, name);
+            let mut config = configs::agent_config(dice, name, 40);
             here(&mut config.queues, dice);
             config.skills.retain(|(skill, _)| world.model.skills.contains_key(skill));
             ConfigCommand::PutAgent { config, expected }

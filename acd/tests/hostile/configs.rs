@@ -64,7 +64,7 @@ pub fn assignments(dice: &mut Dice, percent: u64) -> Vec<Assignment> {
     chosen.into_iter().map(|q| Assignment { queue: queue(q), grade: grade(dice) }).collect()
 }
 
-pub fn agent_config(dice: &mut Dice, id: &str) -> AgentConfig {
+pub fn agent_config(dice: &mut Dice, id: &str, alike: u64) -> AgentConfig {
     let skills = some(dice, &SKILLS, 60);
     let capacity = match dice.below(4) {
         0 | 1 => Capacity::default(),
@@ -76,8 +76,8 @@ pub fn agent_config(dice: &mut Dice, id: &str) -> AgentConfig {
             Capacity { max: [up_to(2), up_to(2), up_to(2), up_to(2)], interruptible_by }
         }
     };
-    // Some are much like each other, so that only site and strategy tell them apart.
-    let common = dice.percent(40);
+    // So many in a hundred are like each other: only site and strategy tell them apart.
+    let common = dice.percent(alike);
     let first = Grade::new(1).expect("a grade");
     let all = QUEUES.map(|q| Assignment { queue: queue(q), grade: first });
     AgentConfig {
@@ -111,7 +111,7 @@ fn steps(dice: &mut Dice, of: &str) -> Vec<Step> {
 }
 
 fn site_policy(dice: &mut Dice) -> SitePolicy {
-    match dice.below(5) {
+    match dice.below(6) {
         0 => SitePolicy::Any,
         1 | 2 => SitePolicy::LocalFirst { spill_after: dice.seconds(&[0, 3, 15]) },
         3 => {
@@ -122,7 +122,7 @@ fn site_policy(dice: &mut Dice) -> SitePolicy {
             let share = |dice: &mut Dice| 1 + dice.below(3) as u32;
             SitePolicy::Shares(listed.into_iter().map(|s| (site(s), share(dice))).collect())
         }
-        _ => SitePolicy::FreeCapacity { hysteresis: dice.below(3) as u32 },
+        _ => SitePolicy::FreeCapacity { hysteresis: *dice.of(&[0, 0, 1, 2]) },
     }
 }
 

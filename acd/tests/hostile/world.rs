@@ -74,8 +74,9 @@ pub fn found(dice: &mut Dice) -> Result<Driver, String> {
     }
     let settings = configs::settings(dice, LogTime(MORNING));
     all.push(by(OPERATOR, ConfigCommand::PutSettings { settings, expected: None }));
+    let alike = *dice.of(&[20, 50, 100]);
     for agent in AGENTS {
-        let config = configs::agent_config(dice, agent);
+        let config = configs::agent_config(dice, agent, alike);
         all.push(by(OPERATOR, ConfigCommand::PutAgent { config, expected: None }));
     }
     for site in SITES {
