@@ -8,6 +8,7 @@ mod apply;
 pub mod catalogue;
 mod centre;
 pub mod channel;
+mod chunks;
 pub mod codec;
 pub mod command;
 pub mod config;

@@ -1,12 +1,15 @@
 //! Memory of what is over: ids of closed contacts and first answers to administrative requests,
 //! so that a retry gets the answer it would have got.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::channel::Channel;
+use crate::chunks::Chunks;
 use crate::command::Request;
 use crate::digest::Digest;
 use crate::ids::{AgentId, ContactId, OfferToken, PrincipalId, RequestId, Seq};
@@ -70,51 +73,51 @@ impl ClosedContact {
 /// The last closed contacts: for [`limits::REMEMBERED_FOR`], at most [`limits::REMEMBERED_MAX`].
 #[derive(Default)]
 pub(crate) struct ClosedContacts {
-    /// In the order they were closed.
-    queue: VecDeque<(ClosedContact, u128)>,
-    /// Position in the queue counted from the first contact ever remembered.
+    /// In the order they were closed, with their hashes.
+    list: Chunks<(ClosedContact, u128)>,
+    /// Hash of the id, position in the list.
     index: HashTable<(u64, u64)>,
-    forgotten: u64,
     sum: u128,
 }
 
 impl ClosedContacts {
     pub(crate) fn find(&self, id: &ContactId) -> Option<&ClosedContact> {
         let hash = xxh3_64(id.as_str().as_bytes());
-        let at = |position: u64| &self.queue[(position - self.forgotten) as usize].0;
-        let found = self.index.find(hash, |(h, position)| *h == hash && at(*position).id == *id);
-        found.map(|(_, position)| at(*position))
+        let at = |position: u64| Some(&self.list.get(position)?.0);
+        let found = self
+            .index
+            .find(hash, |(h, position)| *h == hash && at(*position).is_some_and(|c| c.id == *id));
+        found.and_then(|(_, position)| at(*position))
     }
 
     pub(crate) fn remember(&mut self, contact: ClosedContact, digest: &mut Digest) {
-        if self.queue.len() >= limits::REMEMBERED_MAX {
+        if self.list.len() >= limits::REMEMBERED_MAX {
             self.forget_first();
         }
         let hash = contact.hash(digest);
         let key = xxh3_64(contact.id.as_str().as_bytes());
-        let position = self.forgotten + self.queue.len() as u64;
+        let position = self.list.push((contact, hash));
         self.index.insert_unique(key, (key, position), |(key, _)| *key);
         self.sum = self.sum.wrapping_add(hash);
-        self.queue.push_back((contact, hash));
     }
 
     fn forget_first(&mut self) {
-        let Some((contact, hash)) = self.queue.pop_front() else {
+        let Some((contact, hash)) = self.list.first() else {
             return;
         };
         let key = xxh3_64(contact.id.as_str().as_bytes());
-        let first = self.forgotten;
+        self.sum = self.sum.wrapping_sub(*hash);
+        let first = self.list.first_position();
         if let Ok(entry) = self.index.find_entry(key, |(_, position)| *position == first) {
             entry.remove();
         }
-        self.forgotten += 1;
-        self.sum = self.sum.wrapping_sub(hash);
+        self.list.forget_first();
     }
 
     /// Forgets what is too old, a bounded number at a time.
     pub(crate) fn expire(&mut self, now: LogTime) {
         for _ in 0..limits::DEADLINES_PER_ENTRY_MAX {
-            match self.queue.front() {
+            match self.list.first() {
                 Some((first, _)) if now.since(first.closed) > limits::REMEMBERED_FOR => {
                     self.forget_first();
                 }
@@ -132,8 +135,18 @@ impl ClosedContacts {
         self.iter().fold(0, |sum: u128, contact| sum.wrapping_add(contact.hash(digest)))
     }
 
-    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &ClosedContact> {
-        self.queue.iter().map(|(contact, _)| contact)
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &ClosedContact> {
+        self.list.iter().map(|(contact, _)| contact)
+    }
+
+    /// How many are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// The list as it is now, unchanged by what happens to it later.
+    pub(crate) fn fork(&self) -> Chunks<(ClosedContact, u128)> {
+        self.list.clone()
     }
 }
 
@@ -166,9 +179,9 @@ impl FirstAnswer {
 }
 
 /// First answers to administrative requests, for [`limits::REQUEST_WINDOW`].
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Requests {
-    by_id: BTreeMap<RequestId, FirstAnswer>,
+    by_id: BTreeMap<RequestId, Arc<FirstAnswer>>,
     by_age: BTreeSet<(LogTime, RequestId)>,
     sum: u128,
 }
@@ -205,7 +218,7 @@ impl Requests {
         let Request { id, issued_at } = first.request;
         self.sum = self.sum.wrapping_add(first.hash(digest));
         self.by_age.insert((issued_at, id));
-        self.by_id.insert(id, first);
+        self.by_id.insert(id, Arc::new(first));
     }
 
     /// Forgets what is older than the window, a bounded number at a time. A request that old is
@@ -235,6 +248,16 @@ impl Requests {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &FirstAnswer> {
-        self.by_id.values()
+        self.by_id.values().map(|first| &**first)
+    }
+
+    /// How many are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// All answers as they are now, by request id.
+    pub(crate) fn fork(&self) -> Vec<Arc<FirstAnswer>> {
+        self.by_id.values().cloned().collect()
     }
 }
