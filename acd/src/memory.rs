@@ -170,8 +170,19 @@ impl FirstAnswer {
             Ok(Reply::Done) => out.u8(0),
             Ok(Reply::Revised { revision }) => out.u8(1).u64(revision.0),
             Ok(Reply::NodeAdded { node }) => out.u8(2).u64(node.0),
-            // Administration gets no other answers.
-            Ok(_) => out.u8(3),
+            Ok(Reply::Time { now, next_deadline }) => {
+                out.u8(3).u64(now.0).option(*next_deadline, |out, t| {
+                    out.u64(t.0);
+                })
+            }
+            Ok(
+                Reply::Enqueued { .. }
+                | Reply::TurnedAway { .. }
+                | Reply::Accepted { .. }
+                | Reply::LoggedIn { .. }
+                | Reply::Verdicts(_)
+                | Reply::Checkpoint { .. },
+            ) => unreachable!("administration gets no other answers"),
             Err(rejection) => out.u8(4).str(rejection.code()),
         };
         out.finish()
