@@ -6,9 +6,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::apply::settle::standing;
 use crate::centre::Centre;
 use crate::channel::Medium;
 use crate::contact::Stage;
+use crate::matching::Standing;
 
 impl Centre {
     /// Checks every invariant; says which one does not hold and for whom.
@@ -23,13 +25,16 @@ impl Centre {
     ///   gone, and nobody waits for an agent who is not there for it.
     /// - Counts that follow from contacts agree with them.
     /// - Nothing non-terminal is without a deadline that ends it.
+    /// - Classes, lines and standings follow from agents and contacts as they are, so that they
+    ///   come out the same after a restore.
     pub fn check_invariants(&self) -> Result<(), String> {
         if self.state_hash() != self.recompute_state_hash() {
             return Err("the incremental hash differs from the hash of the whole state".into());
         }
         self.check_agents()?;
         self.check_contacts()?;
-        self.check_counts()
+        self.check_counts()?;
+        self.check_places()
     }
 
     fn check_agents(&self) -> Result<(), String> {
@@ -135,6 +140,41 @@ impl Centre {
         let mut numbers = BTreeSet::new();
         if !self.contacts.iter().all(|c| numbers.insert(c.seq)) {
             return Err("two contacts have the same number".into());
+        }
+        Ok(())
+    }
+
+    fn check_places(&self) -> Result<(), String> {
+        for slot in self.agents.slots() {
+            let agent = self.agents.get(slot);
+            let (class, stands) = match agent.live_session() {
+                Some(session) => {
+                    let takes_offers = self.sites.get(session.site).state.takes_offers();
+                    (Some(self.supply_key(slot)), standing(agent, takes_offers))
+                }
+                None => (None, Standing::default()),
+            };
+            if self.matcher.supply_key_of(slot) != class.as_ref() {
+                return Err(format!("{} is in another class", agent.id()));
+            }
+            if self.matcher.standing_of(slot) != stands {
+                return Err(format!("{} stands elsewhere in the class", agent.id()));
+            }
+        }
+        for slot in self.contacts.slots() {
+            let contact = self.contacts.get(slot);
+            if contact.stage != Stage::Queued {
+                continue;
+            }
+            let preferred = contact.preferred.as_ref();
+            let line = preferred.and_then(|p| self.agents.find(p.agent.as_str()));
+            if self.matcher.waits_for(slot) != line {
+                return Err(format!("{} is in another line", contact.id));
+            }
+            let class = preferred.is_none().then(|| self.demand_key(contact));
+            if self.matcher.demand_key_of(slot) != class.as_ref() {
+                return Err(format!("{} is in another class", contact.id));
+            }
         }
         Ok(())
     }

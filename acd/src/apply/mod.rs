@@ -24,7 +24,7 @@ mod inverse;
 mod nodes;
 mod offers;
 mod roster;
-mod settle;
+pub(crate) mod settle;
 mod sites;
 mod waiting;
 

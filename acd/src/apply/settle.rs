@@ -81,7 +81,7 @@ impl Centre {
     }
 
     /// Brings the matcher up to date with one agent; whether the agent became free for something.
-    fn refresh(&mut self, slot: Slot<Agent>, reclassify: bool) -> bool {
+    pub(crate) fn refresh(&mut self, slot: Slot<Agent>, reclassify: bool) -> bool {
         let agent = self.agents.get(slot);
         let Some(session) = agent.live_session() else {
             self.matcher.declassify(slot);
@@ -89,12 +89,7 @@ impl Centre {
             return false;
         };
         let takes_offers = self.sites.get(session.site).state.takes_offers();
-        let standing = Standing {
-            media: if takes_offers { agent.open_media() } else { Media::NONE },
-            idle: agent.idle.0,
-            occupancy: u64::from(agent.occupancy_ppm),
-            last_offer: agent.last_offer.0,
-        };
+        let standing = standing(agent, takes_offers);
         let waited_for = self.media_waited_for(slot);
         if reclassify {
             let key = self.supply_key(slot);
@@ -105,6 +100,7 @@ impl Centre {
         gained
     }
 
+    /// What an agent who has a session is eligible for.
     pub(crate) fn supply_key(&self, slot: Slot<Agent>) -> SupplyKey {
         let agent = self.agents.get(slot);
         let site = match agent.session {
@@ -215,5 +211,15 @@ impl Centre {
         self.skills.flush((), digest);
         self.calendars.flush((), digest);
         self.principals.flush((), digest);
+    }
+}
+
+/// The standing of an agent who is there, at a site that takes offers or does not.
+pub(crate) fn standing(agent: &Agent, takes_offers: bool) -> Standing {
+    Standing {
+        media: if takes_offers { agent.open_media() } else { Media::NONE },
+        idle: agent.idle.0,
+        occupancy: u64::from(agent.occupancy_ppm),
+        last_offer: agent.last_offer.0,
     }
 }

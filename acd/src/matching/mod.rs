@@ -302,6 +302,16 @@ impl Matcher {
         self.supply.standing(agent)
     }
 
+    /// What the agent's class is eligible for; none: in no class.
+    pub(crate) fn supply_key_of(&self, agent: Slot<Agent>) -> Option<&SupplyKey> {
+        Some(&self.supply.class(self.supply.class_of(agent)?).key)
+    }
+
+    /// What the contact's class demands; none: in no class.
+    pub(crate) fn demand_key_of(&self, contact: Slot<Contact>) -> Option<&DemandKey> {
+        Some(&self.demands.class(self.demands.class_of(contact)?).key)
+    }
+
     /// In how many places a contact waits.
     pub(crate) fn places_of(&self, contact: Slot<Contact>) -> usize {
         let in_class = self.demands.class_of(contact).is_some();
