@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "quorumcall/stored/v1/agent_command.proto",
     "quorumcall/stored/v1/channel.proto",
     "quorumcall/stored/v1/cluster_command.proto",
@@ -12,6 +12,7 @@ const FILES: [&str; 10] = [
     "quorumcall/stored/v1/contact_command.proto",
     "quorumcall/stored/v1/entry.proto",
     "quorumcall/stored/v1/site_command.proto",
+    "quorumcall/stored/v1/state.proto",
     "quorumcall/stored/v1/work_command.proto",
 ];
 

@@ -216,7 +216,7 @@ fn digest_assignments(out: &mut Digest, queues: &[Assignment]) {
     });
 }
 
-fn config_hash(config: &AgentConfig) -> u64 {
+pub(crate) fn config_hash(config: &AgentConfig) -> u64 {
     let mut out = Digest::default();
     let AgentConfig { id, name, home_site, skills, queues, capacity } = config;
     out.str(id.as_str()).str(name.as_str()).str(home_site.as_str());

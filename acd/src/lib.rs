@@ -30,6 +30,7 @@ pub mod rejection;
 pub mod reply;
 pub mod roles;
 pub mod site;
+pub mod snapshot;
 pub mod table;
 pub mod text;
 pub mod time;

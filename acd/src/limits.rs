@@ -76,6 +76,9 @@ pub const COMMANDS_PER_ENTRY_MAX: usize = 10_000;
 pub const CHECKPOINT_VOTES_MAX: usize = 16;
 /// Reporting days known in advance.
 pub const REPORTING_DAYS_MAX: usize = 800;
+/// Bytes of one item of a snapshot. The largest is a calendar: 3,200 intervals × 18 bytes are
+/// 58 KB; a queue with everything its limits let it have is 32 KB.
+pub const SNAPSHOT_ITEM_BYTES_MAX: usize = 128 * 1_024;
 
 // -- Memory of what is over ------------------------------------------------------------------
 

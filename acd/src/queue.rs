@@ -95,7 +95,7 @@ impl Queue {
     }
 }
 
-fn config_hash(config: &QueueConfig) -> u64 {
+pub(crate) fn config_hash(config: &QueueConfig) -> u64 {
     let mut out = Digest::default();
     let QueueConfig {
         id,

@@ -12,7 +12,7 @@
 
 mod command;
 mod config;
-mod stored;
+pub(crate) mod stored;
 
 #[cfg(test)]
 mod samples;

@@ -12,13 +12,13 @@ use crate::channel::{Channel, Channels, Media, Medium};
 use crate::config::check_duration;
 use crate::ids::{
     AgentId, CalendarId, ContactId, NodeId, OfferToken, PrincipalId, QueueId, RequestId, Revision,
-    SessionEpoch, SiteId, SkillId,
+    Seq, SessionEpoch, SiteId, SkillId,
 };
 use crate::limits;
 use crate::rejection::Rejection;
 use crate::roles::{Role, Roles};
 use crate::text::{Attributes, Label};
-use crate::time::{LogTime, Millis};
+use crate::time::{AttendedTime, LogTime, Millis};
 
 /// A value with a stored form `M`: a message, or a field of one.
 pub(crate) trait Stored<M>: Sized {
@@ -29,18 +29,18 @@ pub(crate) trait Stored<M>: Sized {
     fn from_stored(stored: M, at: &'static str) -> Result<Self, Rejection>;
 }
 
-pub(super) fn malformed(what: String) -> Rejection {
+pub(crate) fn malformed(what: String) -> Rejection {
     Rejection::Malformed { what }
 }
 
 /// A required message that is not there.
-pub(super) fn missing(at: &str) -> Rejection {
+pub(crate) fn missing(at: &str) -> Rejection {
     malformed(format!("{at} is missing"))
 }
 
 /// A choice that is not there, or one that this program has no word for: readers skip fields
 /// they do not know.
-pub(super) fn no_choice(at: &str) -> Rejection {
+pub(crate) fn no_choice(at: &str) -> Rejection {
     malformed(format!("{at} is missing or unknown to this version"))
 }
 
@@ -56,7 +56,7 @@ macro_rules! read_field {
         $check($crate::codec::stored::Stored::from_stored($value, $at)?)?
     };
 }
-pub(super) use read_field;
+pub(crate) use read_field;
 
 /// Makes structs [`Stored`] as the messages of the same names: `Struct { fields; field as
 /// other_name }`, with `=> check` behind a field for [`read_field`].
@@ -97,7 +97,7 @@ macro_rules! stored_messages {
         $crate::codec::stored::required!($type);
     )+};
 }
-pub(super) use stored_messages;
+pub(crate) use stored_messages;
 
 /// Makes a type that is [`Stored`] as a message one that is required as a field: protobuf can
 /// leave out any message.
@@ -118,7 +118,7 @@ macro_rules! required {
         }
     )+};
 }
-pub(super) use required;
+pub(crate) use required;
 
 impl<T: Stored<M>, M> Stored<Option<M>> for Option<T> {
     fn to_stored(&self) -> Option<M> {
@@ -197,7 +197,7 @@ macro_rules! stored_number {
         }
     )+};
 }
-stored_number!(NodeId, OfferToken, Revision, SessionEpoch);
+stored_number!(NodeId, OfferToken, Revision, Seq, SessionEpoch, AttendedTime);
 
 impl Stored<u32> for u8 {
     fn to_stored(&self) -> u32 {
@@ -287,10 +287,10 @@ macro_rules! stored_words {
         }
     )+};
 }
-pub(super) use stored_words;
+pub(crate) use stored_words;
 
 /// A word of a later version, or none at all.
-pub(super) fn unknown_word(at: &str, number: i32) -> Rejection {
+pub(crate) fn unknown_word(at: &str, number: i32) -> Rejection {
     malformed(format!("{at} is {number}, which is unknown to this version"))
 }
 
