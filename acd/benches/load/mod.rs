@@ -5,20 +5,27 @@
 //! level of the same language. A contact fits about half of the classes of its half.
 
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a benchmark looks at the clock, the state machine does not"
+)]
 
 use acd::Centre;
 use acd::channel::{Channel, Channels};
 use acd::codec::{decode_submission, encode_submission};
 use acd::command::{
-    AgentCommand, ClusterCommand, Command, ConfigCommand, ContactCommand, Enqueue, SiteCommand,
-    Submission, WorkCommand,
+    AgentCommand, ClusterCommand, Command, ConfigCommand, ContactCommand, Enqueue, Request,
+    SiteCommand, Submission, WorkCommand,
 };
 use acd::config::{
     AgentConfig, Assignment, Capacity, Grade, Priority, QueueConfig, Requirement, Requirements,
     SiteConfig, SkillLevel,
 };
 use acd::event::{ContactEvent, Event};
-use acd::ids::{AgentId, ContactId, NodeId, OfferToken, PrincipalId, QueueId, SiteId, SkillId};
+use acd::ids::{
+    AgentId, ContactId, NodeId, OfferToken, PrincipalId, QueueId, RequestId, SiteId, SkillId,
+};
 use acd::reply::Reply;
 use acd::roles::{Role, Roles};
 use acd::text::{Attributes, Label};
@@ -30,7 +37,7 @@ const SITES: [&str; 3] = ["kyiv", "lviv", "dnipro"];
 const QUEUES: usize = 10;
 const LANGUAGES: usize = 5;
 /// Commands in one log entry, as a leader batches them.
-const ENTRY: usize = 64;
+pub const ENTRY: usize = 64;
 
 /// How large.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +66,10 @@ pub struct Load {
     attributes: Attributes,
     /// Contacts in conversation in the busy half, to be completed in turn.
     busy: Vec<(ContactId, OfferToken)>,
+    /// Commands in one log entry.
+    pub entry: usize,
+    /// How long decoding and applying took, for each entry since this was emptied last.
+    pub times: Vec<std::time::Duration>,
 }
 
 fn label(text: &str) -> Label {
@@ -96,6 +107,8 @@ impl Load {
             desk: PrincipalId::new("desk").unwrap(),
             attributes: Attributes::new(&attributes).unwrap(),
             busy: Vec::new(),
+            entry: ENTRY,
+            times: Vec::new(),
         };
         load.centre.reserve(size.waiting * 2 + size.agents, size.agents);
         load.configure();
@@ -267,10 +280,11 @@ impl Load {
         self.encode(false, command)
     }
 
-    /// Decodes and applies encoded commands, 64 to an entry, a millisecond apart.
+    /// Decodes and applies encoded commands, entries a millisecond apart.
     fn run(&mut self, commands: Vec<Vec<u8>>) {
         self.events.clear();
-        for entry in commands.chunks(ENTRY) {
+        for entry in commands.chunks(self.entry) {
+            let start = std::time::Instant::now();
             self.index += 1;
             self.now += 1;
             self.centre.begin(self.index, LogTime(self.now));
@@ -279,6 +293,24 @@ impl Load {
                 self.centre.execute(submission, &mut self.events).unwrap();
             }
             self.centre.end(&mut self.events);
+            self.times.push(start.elapsed());
+        }
+    }
+
+    /// Asks for as many changes of configuration, each under a request of its own.
+    pub fn ask(&mut self, requests: usize) {
+        for n in 0..requests {
+            self.index += 1;
+            let command = ConfigCommand::PutSkill {
+                skill: skill("language", 0),
+                name: label("another name"),
+                expected: None,
+            };
+            let issued_at = LogTime(self.now);
+            let mut submission = Submission::new(PrincipalId::new("root").unwrap(), command.into());
+            submission.request = Some(Request { id: RequestId(n as u128), issued_at });
+            self.events.clear();
+            self.centre.apply(self.index, issued_at, submission, &mut self.events).unwrap();
         }
     }
 
