@@ -7,26 +7,41 @@
 //! A [`CentreFile`] keeps what was written and nothing else: what is left out stays left out,
 //! and takes the defaults of the state machine when it becomes commands. A file is complete:
 //! everything it refers to, it also contains.
+//!
+//! Local time becomes instants here and nowhere else ([`compile`]), so that all nodes have the
+//! same hours whatever time zone data they have. What comes of it reaches [`COMPILED_DAYS`] ahead
+//! and is made anew by applying the file again.
 
+mod calendar;
+mod compile;
 mod duration;
 mod error;
+mod hours;
 mod places;
 mod plan;
 mod queue;
 mod roster;
 mod text;
+mod zone;
 
 use acd::command::Command;
+use acd::time::LogTime;
 use serde::{Deserialize, Serialize};
 
+pub use calendar::{
+    CalendarEntry, Day, InstantHours, InvalidDay, LocalHours, OpenEntry, OpeningHours, WeeklyHours,
+};
+pub use compile::{COMPILED_DAYS, compile, day_starts};
 pub use duration::{Duration, InvalidDuration};
 pub use error::CentreFileError;
-pub use places::{CalendarEntry, OpenEntry, ReturnAfter, SettingsEntry, SiteEntry, SkillEntry};
+pub use hours::{DayHours, InvalidHours, Opening};
+pub use places::{ReturnAfter, SettingsEntry, SiteEntry, SkillEntry};
 pub use queue::{
     HeadStartEntry, OverflowEntry, PriorityKey, QueueEntry, SitePolicyEntry, StepEntry, TargetEntry,
 };
 pub use roster::{AgentEntry, PrincipalEntry};
 pub use text::{Instant, Named, Parsed, Text, Word};
+pub use zone::{InvalidZone, Zone};
 
 /// A contact centre as a file says it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -57,11 +72,12 @@ pub struct CentreFile {
 
 impl CentreFile {
     /// Reads a file. What it returns can become commands: form, limits and references are
-    /// checked.
+    /// checked. Only how many intervals local hours make is known no sooner than they are
+    /// compiled.
     pub fn parse(text: &str) -> Result<Self, CentreFileError> {
         let file: Self =
             toml::from_str(text).map_err(|error| CentreFileError::from_toml(&error, text))?;
-        file.to_commands()?;
+        plan::check_file(&file)?;
         Ok(file)
     }
 
@@ -73,8 +89,11 @@ impl CentreFile {
 
     /// The commands that make a centre like this, in an order in which each refers only to what
     /// those before it have made. They replace whatever is there and delete nothing.
-    pub fn to_commands(&self) -> Result<Vec<Command>, CentreFileError> {
-        plan::commands(self)
+    ///
+    /// Local hours are compiled from the day of `now` on: the time of whoever applies the file.
+    /// On the same day the same file makes the same commands.
+    pub fn to_commands(&self, now: LogTime) -> Result<Vec<Command>, CentreFileError> {
+        plan::commands(self, now)
     }
 }
 

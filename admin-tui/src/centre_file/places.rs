@@ -1,15 +1,18 @@
-//! `[[site]]`, `[[skill]]`, `[[calendar]]` and `[settings]`.
+//! `[[site]]`, `[[skill]]` and `[settings]`.
 
-use acd::config::{Calendar, Interval, ReturnMode, Settings, SiteConfig};
-use acd::ids::{CalendarId, SiteId, SkillId};
+use acd::config::{ReturnMode, Settings, SiteConfig};
+use acd::ids::{SiteId, SkillId};
 use acd::rejection::Rejection;
 use acd::text::Label;
+use acd::time::LogTime;
 use serde::de::{Deserializer, Error as _};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
+use super::compile::day_starts;
 use super::duration::Duration;
 use super::text::{Instant, Text};
+use super::zone::Zone;
 
 /// A city. What is left out is as in [`SiteConfig::new`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,45 +81,6 @@ pub struct SkillEntry {
     pub name: Text<Label>,
 }
 
-/// Opening hours, as instants.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CalendarEntry {
-    /// The id.
-    pub id: Text<CalendarId>,
-    /// The name people see.
-    pub name: Text<Label>,
-    /// Up to when the list is complete. After that the queue counts as open.
-    pub covers_until: Instant,
-    /// When it is open, in order, without overlaps.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub open: Vec<OpenEntry>,
-}
-
-/// `{ from = "2027-02-01T07:00:00Z", to = "2027-02-01T22:00:00Z" }`
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OpenEntry {
-    /// First instant.
-    pub from: Instant,
-    /// First instant after.
-    pub to: Instant,
-}
-
-impl CalendarEntry {
-    /// The configuration it stands for.
-    pub(super) fn to_config(&self) -> Result<Calendar, Rejection> {
-        let interval = |open: &OpenEntry| Interval { start: open.from.0, end: open.to.0 };
-        Calendar {
-            id: self.id.0.clone(),
-            name: self.name.0.clone(),
-            open: self.open.iter().map(interval).collect(),
-            covers_until: self.covers_until.0,
-        }
-        .normalise()
-    }
-}
-
 /// Settings of the whole centre. What is left out is as in [`Settings::default`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -136,14 +100,30 @@ pub struct SettingsEntry {
     /// How long before a calendar runs out the alarm is raised.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calendar_alarm_before: Option<Duration>,
-    /// When reporting days start, in order.
+    /// The time zone whose midnights start the reporting days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<Zone>,
+    /// When reporting days start, in order. Instead of `time_zone`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub day_starts: Vec<Instant>,
 }
 
 impl SettingsEntry {
-    /// The settings it stands for.
-    pub(super) fn to_config(&self) -> Result<Settings, Rejection> {
+    /// The settings it stands for, with reporting days compiled at `now`.
+    pub(super) fn to_config(&self, now: LogTime) -> Result<Settings, Rejection> {
+        let settings = self.check()?;
+        let Some(zone) = &self.time_zone else {
+            return Ok(settings);
+        };
+        Settings { day_starts: day_starts(zone, now)?, ..settings }.normalise()
+    }
+
+    /// The settings without what follows from a time zone.
+    pub(super) fn check(&self) -> Result<Settings, Rejection> {
+        if self.time_zone.is_some() && !self.day_starts.is_empty() {
+            let what = "reporting days come from time_zone or from day_starts, not from both";
+            return Err(Rejection::InvalidConfig { what });
+        }
         let defaults = Settings::default();
         let millis = |entry: Option<Duration>, default| entry.map_or(default, |d| d.0);
         Settings {

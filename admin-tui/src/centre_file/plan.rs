@@ -4,18 +4,25 @@
 use std::collections::BTreeSet;
 
 use acd::command::{Command, ConfigCommand, SiteCommand};
-use acd::config::{AgentConfig, Overflow, QueueConfig, SitePolicy};
+use acd::config::{AgentConfig, Overflow, QueueConfig, SiteConfig, SitePolicy};
 use acd::ids::QueueId;
 use acd::rejection::Rejection;
+use acd::time::LogTime;
 
+use super::compile::compile;
 use super::{CentreFile, CentreFileError, Parsed, PrincipalEntry, Text};
 
-/// The commands of a file: sites, skills, calendars, queues, agents, principals, settings.
-pub(super) fn commands(file: &CentreFile) -> Result<Vec<Command>, CentreFileError> {
-    let known = Known::of(file)?;
+/// Checks everything that does not depend on the time.
+pub(super) fn check_file(file: &CentreFile) -> Result<(), CentreFileError> {
+    Checked::of(file).map(drop)
+}
+
+/// The commands of a file at `now`: sites, skills, calendars, queues, agents, principals,
+/// settings.
+pub(super) fn commands(file: &CentreFile, now: LogTime) -> Result<Vec<Command>, CentreFileError> {
+    let Checked { sites, queues, agents } = Checked::of(file)?;
     let mut out = Vec::new();
-    for site in &file.sites {
-        let config = site.to_config().map_err(refused("site", &site.id))?;
+    for config in sites {
         out.push(SiteCommand::Put { config, expected: None }.into());
     }
     for skill in &file.skills {
@@ -23,32 +30,59 @@ pub(super) fn commands(file: &CentreFile) -> Result<Vec<Command>, CentreFileErro
         out.push(ConfigCommand::PutSkill { skill: id, name, expected: None }.into());
     }
     for calendar in &file.calendars {
-        let config = calendar.to_config().map_err(refused("calendar", &calendar.id))?;
+        let config = compile(calendar, now).map_err(refused("calendar", &calendar.id))?;
         out.push(ConfigCommand::PutCalendar { config, expected: None }.into());
     }
-    let mut queues = Vec::with_capacity(file.queues.len());
-    for queue in &file.queues {
-        let config = queue.to_config().map_err(refused("queue", &queue.id))?;
-        known.check_queue(&config)?;
-        queues.push(config);
-    }
     out.extend(queue_commands(queues));
-    for agent in &file.agents {
-        let config = agent.to_config().map_err(refused("agent", &agent.id))?;
-        known.check_agent(&config)?;
+    for config in agents {
         out.push(ConfigCommand::PutAgent { config, expected: None }.into());
     }
-    for principal in &file.principals {
-        known.check_principal(principal)?;
-        out.push(principal_command(principal));
-    }
+    out.extend(file.principals.iter().map(principal_command));
     if let Some(settings) = &file.settings {
-        let entry = String::from("settings");
-        let settings =
-            settings.to_config().map_err(|why| CentreFileError::Refused { entry, why })?;
+        let settings = settings.to_config(now).map_err(settings_refused)?;
         out.push(ConfigCommand::PutSettings { settings, expected: None }.into());
     }
     Ok(out)
+}
+
+/// The configurations of a file that are the same at every time. All its entries and references
+/// are in order.
+struct Checked {
+    sites: Vec<SiteConfig>,
+    queues: Vec<QueueConfig>,
+    agents: Vec<AgentConfig>,
+}
+
+impl Checked {
+    fn of(file: &CentreFile) -> Result<Self, CentreFileError> {
+        let known = Known::of(file)?;
+        let mut sites = Vec::with_capacity(file.sites.len());
+        for site in &file.sites {
+            sites.push(site.to_config().map_err(refused("site", &site.id))?);
+        }
+        for calendar in &file.calendars {
+            calendar.check().map_err(refused("calendar", &calendar.id))?;
+        }
+        let mut queues = Vec::with_capacity(file.queues.len());
+        for queue in &file.queues {
+            let config = queue.to_config().map_err(refused("queue", &queue.id))?;
+            known.check_queue(&config)?;
+            queues.push(config);
+        }
+        let mut agents = Vec::with_capacity(file.agents.len());
+        for agent in &file.agents {
+            let config = agent.to_config().map_err(refused("agent", &agent.id))?;
+            known.check_agent(&config)?;
+            agents.push(config);
+        }
+        for principal in &file.principals {
+            known.check_principal(principal)?;
+        }
+        if let Some(settings) = &file.settings {
+            settings.check().map_err(settings_refused)?;
+        }
+        Ok(Self { sites, queues, agents })
+    }
 }
 
 fn principal_command(principal: &PrincipalEntry) -> Command {
@@ -198,4 +232,8 @@ fn check(
 fn refused<T: Parsed>(kind: &str, id: &Text<T>) -> impl FnOnce(Rejection) -> CentreFileError {
     let entry = format!("{kind} {}", id.0.text());
     |why| CentreFileError::Refused { entry, why }
+}
+
+fn settings_refused(why: Rejection) -> CentreFileError {
+    CentreFileError::Refused { entry: "settings".into(), why }
 }

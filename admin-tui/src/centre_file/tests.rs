@@ -5,6 +5,9 @@ use acd::time::{LogTime, Millis};
 
 use super::*;
 
+/// 2027-02-01T10:00:00Z.
+const NOW: LogTime = LogTime(1_801_476_000_000);
+
 /// Everything a file can say.
 const EVERYTHING: &str = r#"
 [settings]
@@ -38,6 +41,20 @@ open = [
   { from = "2027-02-01T07:00:00Z", to = "2027-02-01T15:00:00Z" },
   { from = "2027-02-02T07:00:00Z", to = "2027-02-02T15:00:00Z" },
 ]
+
+[[calendar]]
+id = "local"
+name = "Local hours"
+time_zone = "Europe/Kyiv"
+holidays = ["2027-08-24"]
+
+[calendar.weekly]
+mon = ["09:00-13:00", "14:00-18:00"]
+fri = ["22:00-02:00"]
+sun = []
+
+[calendar.special]
+2027-12-31 = ["09:00-12:00"]
 
 [[queue]]
 id = "billing"
@@ -119,7 +136,7 @@ fn error(text: &str) -> CentreFileError {
 }
 
 fn queues(file: &CentreFile) -> Vec<QueueConfig> {
-    let commands = file.to_commands().expect("checked");
+    let commands = file.to_commands(NOW).expect("checked");
     let config = |command| match command {
         Command::Config(ConfigCommand::PutQueue { config, expected: None }) => Some(config),
         _ => None,
@@ -128,7 +145,7 @@ fn queues(file: &CentreFile) -> Vec<QueueConfig> {
 }
 
 fn agent(file: &CentreFile) -> AgentConfig {
-    let commands = file.to_commands().expect("checked");
+    let commands = file.to_commands(NOW).expect("checked");
     let config = |command| match command {
         Command::Config(ConfigCommand::PutAgent { config, .. }) => Some(config),
         _ => None,
@@ -172,7 +189,7 @@ fn every_field_reaches_the_configuration() {
     assert_eq!(interruptible[Medium::Email.index()], Media::NONE);
     assert_eq!(anna.queues[1].grade.get(), 2);
 
-    let commands = file.to_commands().expect("checked");
+    let commands = file.to_commands(NOW).expect("checked");
     let Command::Site(SiteCommand::Put { config, .. }) = &commands[1] else { panic!() };
     assert_eq!((config.return_mode, config.leader_priority), (ReturnMode::ByHand, 50));
     let Some(Command::Config(ConfigCommand::PutSettings { settings, .. })) = commands.last() else {
@@ -215,7 +232,7 @@ fn commands_refer_only_to_what_is_there() {
     ];
     assert_eq!(made, expected);
     let kinds: Vec<_> = file
-        .to_commands()
+        .to_commands(NOW)
         .expect("checked")
         .iter()
         .map(|command| match command {

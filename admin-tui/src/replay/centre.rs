@@ -150,7 +150,7 @@ fn display_name(id: &str) -> Result<Label, Rejection> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::replay::real_log;
+    use crate::replay::{log_start, real_log};
 
     fn cities(names: &[&str]) -> Vec<SiteId> {
         names.iter().map(|name| SiteId::new(name).expect("a slug")).collect()
@@ -180,7 +180,10 @@ mod tests {
 
         let written = file.to_toml().expect("writable");
         assert_eq!(CentreFile::parse(&written).expect("readable"), file);
-        assert_eq!(file.to_commands().expect("applicable").len(), 3 + 6 + 24 + 4);
+        assert_eq!(
+            file.to_commands(log_start(&log.calls)).expect("applicable").len(),
+            3 + 6 + 24 + 4
+        );
         assert_eq!(centre_of(&log.calls, &cities).expect("a centre"), file, "always the same");
     }
 

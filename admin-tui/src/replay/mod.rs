@@ -24,11 +24,12 @@ use std::io::{self, BufReader};
 use std::path::Path;
 
 use acd::ids::SiteId;
+use acd::time::LogTime;
 
 use crate::centre_file::CentreFileError;
 use crate::cli::ReplayArgs;
 use crate::failure::{ErrorCode, Failure};
-use calls::{CallLog, CallLogError};
+use calls::{Call, CallLog, CallLogError};
 use centre::{CentreError, centre_of};
 use report::Report;
 
@@ -38,7 +39,7 @@ pub fn run(args: &ReplayArgs) -> Result<String, Failure> {
     let log = read_log(&args.file)?;
     let centre =
         centre_of(&log.calls, &args.cities).map_err(|error| no_centre(&args.file, &error))?;
-    let commands = centre.to_commands().map_err(|error| refused(&error))?;
+    let commands = centre.to_commands(log_start(&log.calls)).map_err(|error| refused(&error))?;
     if args.print_centre {
         let toml = centre.to_toml().map_err(|error| refused(&error))?;
         let from = args.file.display().to_string();
@@ -72,6 +73,11 @@ pub fn run(args: &ReplayArgs) -> Result<String, Failure> {
         },
     )?;
     Report::new(args, &log, &replayed).print(args.output)
+}
+
+/// When the first call of a log arrived: the time at which its centre is made.
+fn log_start(calls: &[Call]) -> LogTime {
+    calls.iter().map(Call::arrival).min().unwrap_or_default()
 }
 
 fn check_cities(cities: &[SiteId]) -> Result<(), Failure> {
