@@ -227,7 +227,8 @@ impl Load {
             skill: skill("language", n / QUEUES % LANGUAGES),
             level: SkillLevel::new(2 + 2 * (n / QUEUES / LANGUAGES % 5) as u32).unwrap(),
         };
-        let requirements = if picky { Requirements::from([requirement]) } else { Requirements::default() };
+        let requirements =
+            if picky { Requirements::from([requirement]) } else { Requirements::default() };
         let enqueue = Enqueue {
             contact: ContactId::new(&format!("0193b2f0-1c3e-7a44-9c1d-{n:012}")).unwrap(),
             queue: queue_id(half, n),

@@ -22,7 +22,7 @@ pub struct Settings {
     /// How long before a calendar runs out the alarm is raised.
     pub calendar_alarm_before: Millis,
     /// When reporting days start, in order, compiled from the centre's time zone by the proposer.
-    /// Beyond the last one, and with none, days are 24 hours.
+    /// Before the first one and beyond the last one, days are 24 hours.
     pub day_starts: Vec<LogTime>,
 }
 
@@ -64,9 +64,26 @@ impl Settings {
         let day = Millis::days(1).0;
         let after = self.day_starts.partition_point(|start| *start <= now);
         let base = if after == 0 { 0 } else { self.day_starts[after - 1].0 };
-        let is_last = after == self.day_starts.len();
-        let elapsed = now.0 - base;
+        let is_between = after > 0 && after < self.day_starts.len();
         // A listed day that has a successor may be 23 or 25 hours long.
-        LogTime(if is_last { base + elapsed / day * day } else { base })
+        LogTime(if is_between { base } else { base + (now.0 - base) / day * day })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn days_have_24_hours_where_nobody_said_otherwise() {
+        let hour = 3_600_000;
+        let (first, second) = (LogTime(100 * hour), LogTime(123 * hour));
+        let settings = Settings { day_starts: vec![first, second], ..Settings::default() };
+        assert_eq!(settings.day_start(LogTime(99 * hour)), LogTime(96 * hour));
+        assert_eq!(settings.day_start(LogTime(122 * hour)), first);
+        assert_eq!(settings.day_start(LogTime(146 * hour)), second);
+        assert_eq!(settings.day_start(LogTime(147 * hour)), LogTime(147 * hour));
+        assert_eq!(Settings::default().day_start(LogTime(25 * hour)), LogTime(24 * hour));
     }
 }

@@ -14,6 +14,9 @@ use super::compare;
 use super::coverage::Coverage;
 use crate::model::{Model, Outcome};
 
+/// Entries between two restores.
+const RESTORE_EVERY: u64 = 7;
+
 /// Entries shown of a sequence that failed.
 const SHOWN: usize = 40;
 
@@ -108,13 +111,26 @@ impl Driver {
         }
         self.coverage.note(submissions, &outcomes, &events);
         self.tokens.extend(offers(&events));
-        self.restore();
+        self.restore()?;
         Ok(outcomes)
     }
 
-    /// THE PLACE to replace `self.centre` by its restored copy: everything after it must go on
-    /// as if nothing had happened.
-    fn restore(&mut self) {}
+    /// Now and then the centre is replaced by its restored copy: everything after that must go on
+    /// as if nothing had happened. The twin never is.
+    fn restore(&mut self) -> Result<(), String> {
+        if !self.index.is_multiple_of(RESTORE_EVERY) {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        self.centre.snapshot().write(&mut |chunk| bytes.extend_from_slice(chunk));
+        let restored = Centre::restore(&bytes).map_err(|r| format!("not restored: {r}"))?;
+        restored.check_invariants()?;
+        if restored.next_deadline() != self.centre.next_deadline() {
+            return Err("the restored centre has another next deadline".into());
+        }
+        self.centre = restored;
+        Ok(())
+    }
 }
 
 fn feed(
