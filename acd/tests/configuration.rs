@@ -2,10 +2,10 @@
 
 mod scene;
 
-use acd::command::{AgentCommand, Command, ConfigCommand, ContactCommand, SiteCommand};
+use acd::command::{Command, ConfigCommand, SiteCommand};
 use acd::config::{
-    AgentConfig, Assignment, Calendar, Interval, Overflow, QueueConfig, Settings, SiteConfig,
-    SitePolicy, SkillLevel, Step,
+    AgentConfig, Assignment, Calendar, Interval, Overflow, QueueConfig, Settings, SitePolicy,
+    SkillLevel, Step,
 };
 use acd::event::{ContactEvent, Event, ObjectKind, OverflowCause};
 use acd::ids::{CalendarId, Revision};

@@ -25,11 +25,11 @@ fn drain_lviv(callback: bool, force: bool) -> SiteCommand {
 }
 
 fn alarms(s: &Scene) -> Vec<&Alarm> {
-    let alarm = |event| match event {
-        &Event::Alarm(ref alarm) => Some(alarm),
+    let all = s.events.iter().filter_map(|event| match event {
+        Event::Alarm(alarm) => Some(alarm),
         _ => None,
-    };
-    s.events.iter().filter_map(alarm).collect()
+    });
+    all.collect()
 }
 
 #[test]

@@ -509,11 +509,11 @@ impl Scene {
 
     /// Acts of administration, as audited.
     pub fn audit(&self) -> Vec<&AuditRecord> {
-        let record = |event| match event {
-            &Event::Audit(ref record) => Some(&**record),
+        let all = self.events.iter().filter_map(|event| match event {
+            Event::Audit(record) => Some(&**record),
             _ => None,
-        };
-        self.events.iter().filter_map(record).collect()
+        });
+        all.collect()
     }
 
     /// Everything that happened to an agent.
