@@ -125,7 +125,8 @@ impl Model {
     }
 
     /// Whether the contact is live, after checking whose it is or was.
-    pub fn own_contact(&self, who: &PrincipalId, id: &ContactId) -> Result<bool, Rejection> {
+    pub fn own_contact(&mut self, who: &PrincipalId, id: &ContactId) -> Result<bool, Rejection> {
+        self.fire_left_over_of_contact(id);
         if let Some(contact) = self.contacts.get(id) {
             self.check_owner(who, contact.ingress.as_str())?;
             return Ok(true);

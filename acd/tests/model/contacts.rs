@@ -40,6 +40,8 @@ impl Model {
                 Err(Rejection::OutOfRange { what: "CSAT score", value, min: 0, max: 100 })
             }
             ContactCommand::RecordCsat { contact, score } => {
+                // Whose it was is known for a while only.
+                self.own_contact(who, &contact)?;
                 let what = ContactEvent::CsatReceived { score };
                 self.events.push(Event::Contact { contact, what });
                 Ok(Reply::Done)
@@ -53,6 +55,7 @@ impl Model {
             ContactCommand::Reattach { contacts } => self.reattach(who, &contacts),
             ContactCommand::Move { contact, to } => self.move_contact(&contact, &to),
             ContactCommand::Remove { contact } => {
+                self.fire_left_over_of_contact(&contact);
                 self.waiting_contact(&contact)?;
                 self.close_before_answer(&contact, Ending::Removed, OfferEnd::Withdrawn);
                 Ok(Reply::Done)
@@ -336,6 +339,7 @@ impl Model {
 
     fn move_contact(&mut self, id: &ContactId, to: &QueueId) -> Outcome {
         let config = self.find_queue(to)?.config.clone();
+        self.fire_left_over_of_contact(id);
         let Some(contact) = self.contacts.get(id) else {
             return Err(self.closed_or_unknown(id));
         };

@@ -106,7 +106,7 @@ impl Model {
     }
 
     /// Media of which an agent can be offered one more now.
-    fn free_media(&self, agent: &Agent) -> Media {
+    pub fn free_media(&self, agent: &Agent) -> Media {
         let Some(site) = agent.works_at() else { return Media::NONE };
         let ready = agent.presence == super::things::Presence::Ready && agent.pending.is_none();
         if !ready || !self.sites[site].state.takes_offers() {

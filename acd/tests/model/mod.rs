@@ -101,6 +101,7 @@ impl Model {
         if !moves_time {
             self.fire_due();
         }
+        self.fire_left_over_of_subject(&submission.command);
         let outcome = if roles::is_administration(&submission.command) {
             self.administer(submission)
         } else {

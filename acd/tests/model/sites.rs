@@ -57,8 +57,7 @@ impl Model {
                 Ok(Reply::Done)
             }
             SiteCommand::Lost { site } => {
-                let state = self.find_site(&site)?.state;
-                if state != SiteState::Lost && state != SiteState::Drained {
+                if self.find_site(&site)?.state != SiteState::Lost {
                     self.lose_site(&site);
                 }
                 Ok(Reply::Done)
@@ -293,7 +292,12 @@ impl Model {
             match self.c(&id).stage {
                 Stage::Offered | Stage::Accepted => {
                     withdrawn += 1;
-                    self.end_offer(&id, OfferEnd::Withdrawn);
+                    let media_is_there = self.c(&id).site == *site;
+                    if drain.callback && media_is_there && self.may_become_callback(&id) {
+                        self.call_back_instead(&id, Some(OverflowCause::Drained));
+                    } else {
+                        self.end_offer(&id, OfferEnd::Withdrawn);
+                    }
                     self.return_to_queue(&id);
                 }
                 Stage::Connected | Stage::Held { .. } => {

@@ -1,6 +1,6 @@
 //! Deadlines, found by looking at everything; and the commands that move time.
 
-use acd::command::{CheckpointVote, ClusterCommand};
+use acd::command::{CheckpointVote, ClusterCommand, Command, ConfigCommand, ContactCommand};
 use acd::config::SiteConfig;
 use acd::event::{AgentEvent, Alarm, Event, ObjectKind, OfferEnd, SiteState};
 use acd::ids::{AgentId, CalendarId, ContactId, QueueId, Revision, SiteId};
@@ -106,6 +106,55 @@ impl Model {
         }
     }
 
+    /// What was left over by an entry with too many deadlines, of whatever a test picks: it comes
+    /// before a command on it.
+    fn fire_left_over(&mut self, of: impl Fn(&Whose) -> bool) {
+        loop {
+            let due = |d: &Deadline| d.due <= self.now && of(&d.whose);
+            let Some(first) = self.deadlines().into_iter().filter(due).min() else { return };
+            self.fire(first);
+            self.settle();
+        }
+    }
+
+    pub fn fire_left_over_of_contact(&mut self, id: &ContactId) {
+        self.fire_left_over(|whose| matches!(whose, Whose::Contact(_, contact) if contact == id));
+    }
+
+    /// The agent, queue or site that a command is about; contacts have theirs when looked for.
+    pub fn fire_left_over_of_subject(&mut self, command: &Command) {
+        use ConfigCommand as C;
+        let agent = |id: &AgentId| Some(id.as_str().to_owned());
+        let queue = |id: &QueueId| Some(id.as_str().to_owned());
+        let (of_agent, of_queue, of_site) = match command {
+            Command::Agent(command) => (agent(command.subject()), None, None),
+            Command::Contact(ContactCommand::Enqueue(enqueue)) => {
+                (None, queue(&enqueue.queue), None)
+            }
+            Command::Site(command) => {
+                (None, None, command.subject().map(|site| site.as_str().to_owned()))
+            }
+            Command::Config(command) => match command {
+                C::PutAgent { config, .. } => (agent(&config.id), None, None),
+                C::DeleteAgent { agent: id, .. }
+                | C::MoveAgent { agent: id, .. }
+                | C::EndMove { agent: id, .. } => (agent(id), None, None),
+                C::PutQueue { config, .. } => (None, queue(&config.id), None),
+                C::DeleteQueue { queue: id, .. }
+                | C::CloseQueue { queue: id, .. }
+                | C::ReopenQueue { queue: id, .. } => (None, queue(id), None),
+                _ => return,
+            },
+            _ => return,
+        };
+        self.fire_left_over(|whose| match whose {
+            Whose::Agent(_, id) => of_agent.as_deref() == Some(id.as_str()),
+            Whose::Queue(_, id) => of_queue.as_deref() == Some(id.as_str()),
+            Whose::Site(_, id) => of_site.as_deref() == Some(id.as_str()),
+            Whose::Calendar(..) | Whose::Contact(..) => false,
+        });
+    }
+
     fn fire(&mut self, due: Deadline) {
         match due.whose {
             Whose::Site(_, site) => self.review_site(&site),
@@ -175,6 +224,10 @@ impl Model {
                     return Err(Rejection::ReservedName { name: admin.as_str().into() });
                 }
                 (self.cluster, self.replay) = (Some(cluster), replay);
+                if replay {
+                    // Time is the clients' from now on, and begins at the very beginning.
+                    (self.now, self.gaps) = (LogTime::default(), Millis::ZERO);
+                }
                 let name = Label::new(site.as_str())?;
                 self.new_site(SiteConfig::new(site.clone(), name));
                 self.new_node(&site);

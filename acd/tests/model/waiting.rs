@@ -46,18 +46,22 @@ impl Model {
                 spill = Some(self.c(id).entered_queue.plus(spill_after));
             }
         }
-        // The agent it wants: waited for while there, not for ever.
-        if let Some((agent, until)) = self.c(id).preferred.clone()
-            && !(now < until && self.is_there_for(&agent, id))
-        {
-            self.cm(id).preferred = None;
-            self.tell(id, ContactEvent::PreferredGivenUp { agent });
+        // The agent it wants: waited for while there, not for ever; one who is free is not waited
+        // for at all.
+        if let Some((agent, until)) = self.c(id).preferred.clone() {
+            let medium = self.c(id).channel.medium();
+            let is_free = || self.free_media(&self.agents[&agent]).contains(medium);
+            if !self.is_there_for(&agent, id) || (now >= until && !is_free()) {
+                self.cm(id).preferred = None;
+                self.tell(id, ContactEvent::PreferredGivenUp { agent });
+            }
         }
         // When to look again.
         let contact = self.c(id);
         let step = config.steps.get(contact.step + 1);
         let step = step.map(|s| contact.entered_queue.plus(s.after));
-        let preferred = contact.preferred.as_ref().map(|(_, until)| *until);
+        let preferred = contact.preferred.as_ref();
+        let preferred = preferred.map(|(_, until)| (*until).max(now.plus(Millis(1))));
         let exclusions = contact.past_offers.iter().filter_map(|o| o.excluded_until);
         let cool_down = exclusions.filter(|until| *until > now).min();
         let review: Option<LogTime> =

@@ -18,6 +18,7 @@ impl Model {
     pub fn work_command(&mut self, who: &PrincipalId, command: WorkCommand) -> Outcome {
         let (id, token) = command.subject();
         let id = &id.clone();
+        self.fire_left_over_of_contact(id);
         let Some(contact) = self.contacts.get(id) else {
             return self.repeat_of_closed(who, id, token, &command);
         };
@@ -71,6 +72,12 @@ impl Model {
             }
             WorkCommand::End { .. } => self.end_conversation(id),
             _ if matches!(command, WorkCommand::Transfer { .. } | WorkCommand::Consult { .. }) => {
+                if let WorkCommand::Consult { consult, to, .. } = &command
+                    && let Some(repeat) =
+                        self.repeated(consult, &Asked::Consult(id.clone(), to.clone()))?
+                {
+                    return Ok(repeat);
+                }
                 if !contact.is_talking() {
                     return Err(self.wrong_state(id));
                 }
@@ -121,6 +128,11 @@ impl Model {
                 Ok(Reply::Accepted { bridging: closed.channel.needs_bridging() })
             }
             WorkCommand::End { .. } | WorkCommand::Complete { .. } => Ok(Reply::Done),
+            // The second contact may still be there, and tells its own repeats.
+            WorkCommand::Consult { consult, to, .. } => {
+                let asked = Asked::Consult(id.clone(), to.clone());
+                self.repeated(consult, &asked)?.ok_or(stale)
+            }
             _ => Err(stale),
         }
     }
@@ -302,9 +314,6 @@ impl Model {
 
     fn consult(&mut self, id: &ContactId, consult: ContactId, to: TransferTarget) -> Outcome {
         let asked = Asked::Consult(id.clone(), to.clone());
-        if let Some(repeat) = self.repeated(&consult, &asked)? {
-            return Ok(repeat);
-        }
         if self.c(id).consults.len() >= limits::CONSULTS_PER_CONTACT_MAX {
             let max = limits::CONSULTS_PER_CONTACT_MAX as u64;
             return Err(Rejection::LimitReached { what: "consultations of a contact", max });
