@@ -25,6 +25,8 @@ pub struct Centre {
     // -- What replicas agree on: hashed, and written into snapshots -----------------------------
     /// The cluster's name; none: not initialised.
     pub(crate) cluster: Option<Label>,
+    /// Which version of the rules the cluster goes by; 0: not initialised.
+    pub(crate) version: u32,
     /// Whether clients own log time.
     pub(crate) replay: bool,
     pub(crate) clocks: Clocks,
@@ -99,6 +101,11 @@ impl Centre {
     /// The cluster's name; none: not initialised.
     pub fn cluster(&self) -> Option<&Label> {
         self.cluster.as_ref()
+    }
+
+    /// Which version of the rules the cluster goes by; 0: not initialised.
+    pub fn version(&self) -> u32 {
+        self.version
     }
 
     /// Log time.
@@ -207,7 +214,10 @@ impl Centre {
         out.option(self.cluster.as_ref(), |out, name| {
             out.str(name.as_str());
         });
-        out.u8(u8::from(self.replay)).u64(self.clocks.now.0).u64(self.clocks.gaps.0);
+        out.u32(self.version)
+            .u8(u8::from(self.replay))
+            .u64(self.clocks.now.0)
+            .u64(self.clocks.gaps.0);
         out.u64(self.last_seq.0).u64(self.last_node);
         let Settings {
             unreachable_for,

@@ -342,6 +342,12 @@ impl SiteState {
         self == Self::Active
     }
 
+    /// Whether agents there are not to be counted on for now. A suspect site is heard of again, or
+    /// lost, within seconds: nothing but new offers changes until then.
+    pub fn is_out(self) -> bool {
+        !matches!(self, Self::Active | Self::Suspect)
+    }
+
     /// The word for it.
     pub fn word(self) -> &'static str {
         match self {
@@ -501,6 +507,17 @@ pub enum Event {
         own: u128,
         /// The majority's, if there is one.
         majority: Option<u128>,
+    },
+    /// The cluster goes by newer rules from here on.
+    VersionRaised {
+        /// The version.
+        to: u32,
+    },
+    /// The cluster goes by rules that this program does not know: this replica must stop, and go
+    /// on with a newer program.
+    VersionUnknown {
+        /// The version.
+        to: u32,
     },
     /// Somebody should know.
     Alarm(Alarm),

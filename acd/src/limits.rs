@@ -91,6 +91,11 @@ pub const REQUESTS_MAX: usize = 10_000;
 /// How long an administrative request may be retried.
 pub const REQUEST_WINDOW: Millis = Millis::minutes(10);
 
+// -- Versions ---------------------------------------------------------------------------------
+
+/// The latest version of the rules that this program knows. A cluster begins at 1.
+pub const CLUSTER_VERSION_MAX: u32 = 1;
+
 // -- Time -------------------------------------------------------------------------------------
 
 /// Deadlines that fire in one entry; the rest leads the next one.

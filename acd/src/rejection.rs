@@ -12,8 +12,6 @@ pub enum ContactNow {
     Waiting,
     /// It is before an agent under another token.
     WithAgent,
-    /// It is in another state of the same offer.
-    OtherState(&'static str),
     /// It is closed.
     Closed,
 }
@@ -187,6 +185,16 @@ pub enum Rejection {
         /// Its state.
         state: &'static str,
     },
+    /// The cluster's version is raised by more than one step.
+    #[error("the cluster is at version {now}; it can be raised to {next}, not to {to}")]
+    WrongVersion {
+        /// The cluster's version.
+        now: u32,
+        /// The one after it.
+        next: u32,
+        /// The one asked for.
+        to: u32,
+    },
     /// Time would go back.
     #[error("log time never goes back")]
     TimeGoesBack,
@@ -252,6 +260,7 @@ impl Rejection {
             Self::StaleSession { .. } => "stale-session",
             Self::AgentBusy { .. } => "agent-busy",
             Self::WrongSiteState { .. } => "wrong-site-state",
+            Self::WrongVersion { .. } => "wrong-version",
             Self::TimeGoesBack => "time-goes-back",
             Self::NotAReplay => "not-a-replay",
             Self::NotFirst => "not-first",

@@ -106,6 +106,7 @@ fn cluster_roles(command: &Command) -> Roles {
         Command::Cluster(C::AdvanceTo { .. }) => {
             Roles::of(&[Role::Gateway, Role::Operator, Role::Node])
         }
+        Command::Cluster(C::RaiseVersion { .. }) => Roles::of(&[Role::Admin]),
         _ => Roles::of(&[Role::Node]),
     }
 }
@@ -133,7 +134,12 @@ pub fn is_administration(command: &Command) -> bool {
     use crate::command::{ClusterCommand, SiteCommand};
     match command {
         Command::Cluster(c) => {
-            matches!(c, ClusterCommand::Init { .. } | ClusterCommand::SetTime { .. })
+            matches!(
+                c,
+                ClusterCommand::Init { .. }
+                    | ClusterCommand::SetTime { .. }
+                    | ClusterCommand::RaiseVersion { .. }
+            )
         }
         Command::Contact(c) => {
             matches!(c, ContactCommand::Move { .. } | ContactCommand::Remove { .. })

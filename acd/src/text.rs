@@ -46,17 +46,11 @@ impl fmt::Display for Label {
 /// `quorumcall.stored.v1.Attributes` message. Checked once for form and limits, then opaque: the
 /// state machine never routes by them. One copied blob, because a slice of the receive buffer
 /// would keep the whole batch alive.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Attributes {
     bytes: Arc<[u8]>,
     /// Hash of the bytes, so that a change of the contact need not read them again.
     hash: u64,
-}
-
-impl Default for Attributes {
-    fn default() -> Self {
-        Self { bytes: Arc::default(), hash: 0 }
-    }
 }
 
 impl Attributes {

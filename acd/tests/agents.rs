@@ -4,7 +4,7 @@ mod scene;
 
 use acd::agent::Presence;
 use acd::channel::{Channel, Medium};
-use acd::command::{AgentCommand, ConfigCommand, WorkCommand};
+use acd::command::{AgentCommand, ConfigCommand, Submission, WorkCommand};
 use acd::config::{Assignment, QueueConfig};
 use acd::event::{AgentEvent, NotReadyReason, OfferEnd};
 use acd::ids::NodeId;
@@ -304,4 +304,33 @@ fn a_move_for_good_stays() {
     s.pass(Millis::days(30));
     s.call("c1", "loans", "kyiv");
     assert_eq!(s.with("c1").as_deref(), Some("anna"));
+}
+
+#[test]
+fn an_old_session_does_nothing_with_the_contacts_of_the_new_one() {
+    let mut s = scene();
+    let old = s.epoch("anna");
+    s.call("c1", "billing", "kyiv");
+    let new = s.log_in("anna", "lviv");
+    let accept = |session| {
+        let command = WorkCommand::Accept { contact: contact("c1"), token: s.token("c1") };
+        Submission { session: Some(session), ..Submission::new(principal("anna"), command.into()) }
+    };
+    let (from_old, from_new) = (accept(old), accept(new));
+    assert_eq!(s.submit(from_old).unwrap_err().code(), "stale-session");
+    assert_eq!(s.state("c1"), "offered");
+    s.submit(from_new).unwrap();
+    assert_eq!(s.state("c1"), "accepted");
+}
+
+#[test]
+fn who_passes_a_call_on_does_not_get_it_straight_back() {
+    let mut s = scene();
+    s.put_agent(roster_entry("anna", "kyiv", &[("billing", 1), ("loans", 1)]));
+    s.call("c1", "billing", "kyiv");
+    s.connect("c1");
+    s.transfer("c1", to_queue("loans"));
+    assert_eq!(s.state("c1"), "queued");
+    s.staff("boris", "kyiv", &[("loans", 2)]);
+    assert_eq!(s.with("c1").as_deref(), Some("boris"));
 }

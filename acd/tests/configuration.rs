@@ -2,7 +2,7 @@
 
 mod scene;
 
-use acd::command::{Command, ConfigCommand, SiteCommand};
+use acd::command::{ClusterCommand, Command, ConfigCommand, SiteCommand};
 use acd::config::{
     AgentConfig, Assignment, Calendar, Interval, Overflow, QueueConfig, Settings, SitePolicy,
     SkillLevel, Step,
@@ -294,4 +294,44 @@ fn the_last_admin_stays_admin() {
     s.must("olena", delete);
     let petro = ConfigCommand::DeletePrincipal { principal: principal("petro"), expected: None };
     assert_eq!(s.refused("petro", petro).code(), "invalid-config");
+}
+
+#[test]
+fn queues_do_not_overflow_in_a_circle() {
+    let mut s = Scene::new();
+    let to = |id: &str, other: &str| QueueConfig {
+        overflow: Overflow::Queue(queue(other)),
+        ..queue_config(id)
+    };
+    for id in ["a", "b", "c"] {
+        s.put_queue(queue_config(id));
+    }
+    s.put_queue(to("a", "b"));
+    s.put_queue(to("b", "c"));
+    let back = ConfigCommand::PutQueue { config: to("c", "a"), expected: None };
+    assert_eq!(s.refused("olena", back).code(), "invalid-config");
+    // A successor would close the circle: b would send to itself by way of a.
+    let (queue, successor) = (queue("c"), Some(queue("a")));
+    s.must("olena", ConfigCommand::DeleteQueue { queue, successor, expected: None });
+    let config = &s.centre.queue(&scene::queue("b")).unwrap().config;
+    assert_eq!(config.overflow, Overflow::Reject);
+}
+
+// -- Versions -------------------------------------------------------------------------------------
+
+#[test]
+fn the_version_of_the_rules_is_raised_step_by_step_and_known_or_not_said_by_each_replica() {
+    let mut s = Scene::new();
+    assert_eq!(s.centre.version(), 1);
+    let raise = |to| ClusterCommand::RaiseVersion { to };
+    assert_eq!(s.refused("olena", raise(3)).code(), "wrong-version");
+    assert_eq!(s.refused("olena", raise(1)).code(), "wrong-version");
+    s.must("olena", raise(2));
+    assert_eq!(s.centre.version(), 2);
+    assert!(s.events.contains(&Event::VersionRaised { to: 2 }));
+    assert!(s.events.contains(&Event::VersionUnknown { to: 2 }), "this program knows 1");
+    let mut bytes = Vec::new();
+    s.centre.snapshot().write(&mut |chunk| bytes.extend_from_slice(chunk));
+    let refused = acd::Centre::restore(&bytes).err().expect("refused").to_string();
+    assert!(refused.contains("goes by version 2, this program knows 1"), "{refused}");
 }

@@ -63,7 +63,7 @@ fn staffed() -> Scene {
 /// A day in short: customers come and go, agents answer or do not, a city is lost and comes back.
 fn long_mixed_scene() -> Scene {
     let mut s = staffed();
-    let mut dice = Dice(7);
+    let mut dice = Dice(8);
     let mut live: Vec<String> = Vec::new();
     for n in 0..1_200 {
         let city = dice.of(&CITIES);

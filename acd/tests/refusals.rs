@@ -207,6 +207,8 @@ fn a_transfer_goes_to_what_exists_and_takes_the_channel() {
 #[test]
 fn a_contact_is_not_passed_on_for_ever() {
     let mut s = scene();
+    // Without a cool-down it comes straight back.
+    s.put_queue(QueueConfig { cool_down: Millis::ZERO, ..queue_config("billing") });
     s.call("c1", "billing", "kyiv");
     for _ in 0..limits::TRANSFERS_PER_CONTACT_MAX {
         s.connect("c1");

@@ -64,6 +64,7 @@ fn calendar() -> Calendar {
 table! {
     // The leader, on its own account.
     C::Cluster(L::Tick) => L::Tick => [Node];
+    C::Cluster(L::RaiseVersion { .. }) => L::RaiseVersion { to: 9 } => [Admin];
     C::Cluster(L::TermStarted { .. }) => L::TermStarted { leader: NODE, gap: Millis(0) } => [Node];
     C::Cluster(L::SetTime { .. }) => L::SetTime { to: at(9_999) } => [Node];
     C::Cluster(L::Checkpoint { .. }) => L::Checkpoint { about: 0, votes: vec![] } => [Node];

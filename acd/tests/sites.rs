@@ -4,8 +4,8 @@
 mod scene;
 
 use acd::agent::Presence;
-use acd::command::{ContactCommand, SiteCommand};
-use acd::config::{ReturnMode, SiteConfig};
+use acd::command::{ContactCommand, Enqueue, SiteCommand};
+use acd::config::{QueueConfig, ReturnMode, SiteConfig, SitePolicy};
 use acd::event::{Event, OfferEnd};
 use acd::ids::{NodeId, Revision};
 use acd::rejection::Rejection;
@@ -231,4 +231,25 @@ fn what_the_leader_observes_does_not_make_plans_stale() {
     s.lose("lviv");
     s.caught_up("lviv");
     assert_eq!(revision(&s, "lviv"), planned);
+}
+
+#[test]
+fn a_suspect_site_gets_no_offers_and_nothing_else_changes() {
+    let mut s = Scene::new();
+    s.put_queue(QueueConfig {
+        site_policy: SitePolicy::LocalFirst { spill_after: seconds(60) },
+        ..queue_config("billing")
+    });
+    s.staff("anna", "lviv", &[("billing", 1)]);
+    s.staff("boris", "kyiv", &[("billing", 1)]);
+    s.suspect("lviv");
+    s.enqueue(Enqueue { preferred: Some(agent("anna")), ..call("c1", "billing") }, "kyiv");
+    s.call("c2", "billing", "lviv");
+    assert_eq!((s.state("c1"), s.state("c2")), ("queued", "queued"), "boris is free");
+    s.must("node-1", SiteCommand::Heard { site: site("lviv") });
+    assert_eq!(s.with("c1").as_deref(), Some("anna"), "the wish was kept");
+    s.suspect("lviv");
+    s.lose("lviv");
+    let waits_elsewhere = [s.with("c1"), s.with("c2")].into_iter().flatten().next();
+    assert_eq!(waits_elsewhere.as_deref(), Some("boris"), "who is lost is not waited for");
 }

@@ -51,7 +51,24 @@ impl Centre {
                 Ok(self.time())
             }
             ClusterCommand::Checkpoint { about, votes } => self.take_checkpoint(about, &votes),
+            ClusterCommand::RaiseVersion { to } => self.raise_version(to),
         }
+    }
+
+    /// Whether a program knows the version must not decide what the state is: it is the same on
+    /// all replicas, and one that cannot go on from here says so.
+    fn raise_version(&mut self, to: u32) -> Outcome {
+        let now = self.version;
+        let next = now.saturating_add(1);
+        if to != next {
+            return Err(Rejection::WrongVersion { now, next, to });
+        }
+        self.version = to;
+        self.events.push(Event::VersionRaised { to });
+        if to > limits::CLUSTER_VERSION_MAX {
+            self.events.push(Event::VersionUnknown { to });
+        }
+        Ok(Reply::Done)
     }
 
     fn init(&mut self, cluster: Label, site: SiteId, admin: PrincipalId, replay: bool) -> Outcome {
@@ -59,6 +76,7 @@ impl Centre {
             return Err(Rejection::ReservedName { name: admin.as_str().into() });
         }
         self.cluster = Some(cluster);
+        self.version = 1;
         self.replay = replay;
         if replay {
             // The log that is replayed may be older than the stamp of this entry.

@@ -287,6 +287,9 @@ impl Centre {
         check_revision(id.as_str(), expected, Some(self.principals.get(slot).revision))?;
         self.check_an_admin_is_left(id, Roles::NONE)?;
         self.principals.remove(slot);
+        if self.is_gone(id) {
+            self.ingresses.remove(id);
+        }
         self.deleted(ObjectKind::Principal, id.as_str())
     }
 

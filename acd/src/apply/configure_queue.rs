@@ -59,6 +59,9 @@ impl Centre {
                 self.find_queue(queue)?;
             }
         }
+        if self.overflows_in_a_circle(config) {
+            return Err(Rejection::InvalidConfig { what: "queues overflow in a circle" });
+        }
         if let SitePolicy::Shares(shares) = &config.site_policy {
             for (site, _) in shares {
                 self.find_site(site)?;
@@ -70,6 +73,22 @@ impl Centre {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether a contact that waits too long in queue after queue would come back to this one.
+    fn overflows_in_a_circle(&self, config: &QueueConfig) -> bool {
+        let mut next = &config.overflow;
+        // Circles elsewhere were refused, so this ends.
+        while let Overflow::Queue(queue) = next {
+            if *queue == config.id {
+                return true;
+            }
+            let Some(other) = self.queues.by_key(queue.as_str()) else {
+                return false;
+            };
+            next = &other.config.overflow;
+        }
+        false
     }
 
     /// All contacts that refer to a queue, by place.
@@ -175,7 +194,10 @@ impl Centre {
         queues.retain(|q| refers_to(&self.queues.get(*q).config, id));
         queues.sort_unstable_by_key(|q| self.queues.get(*q).seq);
         for queue in queues {
-            let config = redirect((*self.queues.get(queue).config).clone(), id, successor);
+            let mut config = redirect((*self.queues.get(queue).config).clone(), id, successor);
+            if self.overflows_in_a_circle(&config) {
+                config.overflow = Overflow::Reject;
+            }
             self.replace_queue_config(queue, config);
             let (id, revision) =
                 (self.queues.get(queue).id().clone(), self.queues.get(queue).revision);

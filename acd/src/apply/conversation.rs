@@ -7,7 +7,7 @@ use crate::command::{TransferTarget, WorkCommand};
 use crate::config::Requirements;
 use crate::contact::{Contact, Engagement, Stage};
 use crate::event::{ContactEvent, OfferEnd};
-use crate::ids::{ContactId, OfferToken, PrincipalId};
+use crate::ids::{ContactId, OfferToken, PrincipalId, SessionEpoch};
 use crate::limits;
 use crate::record::Outcome as Ending;
 use crate::rejection::{ContactNow, Rejection};
@@ -20,6 +20,7 @@ impl Centre {
     pub(crate) fn work_command(
         &mut self,
         principal: &PrincipalId,
+        session: Option<SessionEpoch>,
         command: WorkCommand,
     ) -> Outcome {
         let (contact, token) = command.subject();
@@ -32,6 +33,10 @@ impl Centre {
         };
         let agent = self.agents.get(with.agent).id().clone();
         self.check_owner(principal, agent.as_str())?;
+        let present = self.agents.get(with.agent).session.map(|s| s.epoch);
+        if session.is_some() && session != present {
+            return Err(Rejection::StaleSession { agent: agent.as_str().into() });
+        }
         match command {
             WorkCommand::Accept { .. } => self.accept(slot, with),
             WorkCommand::Decline { .. } => self.decline(slot, with),

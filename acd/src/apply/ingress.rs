@@ -196,6 +196,9 @@ impl Centre {
         if left > 0 {
             return;
         }
+        if self.principals.find(ingress.as_str()).is_none() {
+            self.ingresses.remove(ingress); // Nobody will come back under this name.
+        }
         let mut contacts: Vec<Slot<Contact>> = self.contacts.slots().collect();
         contacts.retain(|slot| {
             let contact = self.contacts.get(*slot);

@@ -36,7 +36,7 @@ use crate::codec;
 use crate::command::{ClusterCommand, Command, Submission};
 use crate::contact::Contact;
 use crate::event::{AgentEvent, ContactEvent, Event};
-use crate::ids::{AgentId, ContactId, PrincipalId, QueueId, SiteId};
+use crate::ids::{AgentId, ContactId, PrincipalId, QueueId, SessionEpoch, SiteId};
 use crate::memory::FirstAnswer;
 use crate::queue::Queue;
 use crate::record::AuditRecord;
@@ -112,7 +112,8 @@ impl Centre {
         self.fire_overdue_subject(&submission.command);
         if !roles::is_administration(&submission.command) {
             self.authorise(&submission.principal, &submission.command)?;
-            return self.carry_out(&submission.principal, submission.command);
+            let Submission { principal, session, command, .. } = submission;
+            return self.carry_out(&principal, session, command);
         }
         self.administer(submission)
     }
@@ -123,7 +124,7 @@ impl Centre {
             None => 0,
             Some(_) => xxhash_rust::xxh3::xxh3_64(&codec::encode_submission(&submission)),
         };
-        let Submission { principal, request, reason, command } = submission;
+        let Submission { principal, session, request, reason, command } = submission;
         let inverse = self.inverse(&command);
         let mut outcome = self.authorise(&principal, &command);
         if let (Ok(()), Some(request)) = (&outcome, &request) {
@@ -135,7 +136,7 @@ impl Centre {
         }
         let permitted = outcome.is_ok();
         let outcome = match outcome {
-            Ok(()) => self.carry_out(&principal, command.clone()),
+            Ok(()) => self.carry_out(&principal, session, command.clone()),
             Err(rejection) => Err(rejection),
         };
         if let (true, Some(request)) = (permitted, request) {
@@ -158,11 +159,16 @@ impl Centre {
         outcome
     }
 
-    fn carry_out(&mut self, principal: &PrincipalId, command: Command) -> Outcome {
+    fn carry_out(
+        &mut self,
+        principal: &PrincipalId,
+        session: Option<SessionEpoch>,
+        command: Command,
+    ) -> Outcome {
         match command {
             Command::Cluster(command) => self.cluster_command(command),
             Command::Contact(command) => self.contact_command(principal, command),
-            Command::Work(command) => self.work_command(principal, command),
+            Command::Work(command) => self.work_command(principal, session, command),
             Command::Agent(command) => self.agent_command(principal, command),
             Command::Site(command) => self.site_command(command),
             Command::Config(command) => self.config_command(command),

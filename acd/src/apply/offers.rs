@@ -62,9 +62,14 @@ impl Centre {
         let contact = self.contacts.get(slot);
         let agent_id = self.agents.get(with.agent).id().clone();
         let queue = contact.queue;
+        // Whoever passed it on does not get it straight back.
         let excludes = matches!(
             end,
-            OfferEnd::Declined | OfferEnd::Rona | OfferEnd::BridgeFailed | OfferEnd::BridgeTimeout
+            OfferEnd::Declined
+                | OfferEnd::Rona
+                | OfferEnd::BridgeFailed
+                | OfferEnd::BridgeTimeout
+                | OfferEnd::Transferred
         );
         let now = self.clocks.now;
         let cool_down = self.queues.get(queue).config.cool_down;

@@ -134,9 +134,9 @@ impl Centre {
 
     /// Sets a site's state; its agents get offers, or none any longer.
     pub(crate) fn enter_site_state(&mut self, slot: Slot<Site>, state: SiteState) {
-        let took = self.sites.get(slot).state.takes_offers();
+        let before = self.sites.get(slot).state;
         self.set_site_state(slot, state);
-        if took == state.takes_offers() {
+        if (before.takes_offers(), before.is_out()) == (state.takes_offers(), state.is_out()) {
             return;
         }
         let agents = &self.agents;
@@ -144,12 +144,12 @@ impl Centre {
             agents.get(*agent).live_session().is_some_and(|session| session.site == slot)
         });
         self.touched.extend(there.map(|agent| (agent, false)));
-        if took {
+        if !before.is_out() && state.is_out() {
             self.spill_from(slot);
         }
     }
 
-    /// Contacts that wait for agents at a site without offers may leave it.
+    /// Contacts that wait for agents at a site that is out may leave it.
     fn spill_from(&mut self, site: Slot<Site>) {
         let mut contacts: Vec<Slot<Contact>> = self.contacts.slots().collect();
         contacts.retain(|slot| {

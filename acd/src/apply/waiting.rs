@@ -119,7 +119,7 @@ impl Centre {
     }
 
     /// In local-first queues: may it leave its own site? After its time, and at once when its
-    /// own site gets no offers.
+    /// own site is out.
     fn reach_spill(&mut self, slot: Slot<Contact>) {
         let contact = self.contacts.get(slot);
         let SitePolicy::LocalFirst { spill_after } =
@@ -128,7 +128,7 @@ impl Centre {
             return;
         };
         let waited = self.clocks.now.since(contact.entered_queue);
-        let own_is_out = !self.sites.get(contact.site).state.takes_offers();
+        let own_is_out = self.sites.get(contact.site).state.is_out();
         if !contact.spilled && (waited >= spill_after || own_is_out) {
             self.contacts.get_mut(slot).spilled = true;
             self.tell_contact(slot, ContactEvent::Spilled);
@@ -144,7 +144,7 @@ impl Centre {
         let in_time = self.clocks.now < until;
         let found = self.agents.find(id.as_str()).filter(|agent| {
             self.media_waited_for(*agent).contains(medium)
-                && (in_time || self.agents.get(*agent).open_media().contains(medium))
+                && (in_time || self.is_free_for(*agent, medium))
                 && !contact.excludes(&id, self.clocks.now)
         });
         if found.is_none() {
@@ -154,12 +154,19 @@ impl Centre {
         found
     }
 
+    /// Whether the agent could be offered one of this medium now.
+    fn is_free_for(&self, agent: Slot<crate::agent::Agent>, medium: Medium) -> bool {
+        let agent = self.agents.get(agent);
+        let session = agent.live_session();
+        session.is_some_and(|s| self.sites.get(s.site).state.takes_offers())
+            && agent.open_media().contains(medium)
+    }
+
     /// Media for which it makes sense to wait for this agent, free or busy: the agent is there
     /// and will take them again.
     pub(crate) fn media_waited_for(&self, agent: Slot<crate::agent::Agent>) -> Media {
         let agent = self.agents.get(agent);
-        let there =
-            agent.live_session().is_some_and(|s| self.sites.get(s.site).state.takes_offers());
+        let there = agent.live_session().is_some_and(|s| !self.sites.get(s.site).state.is_out());
         if !there || agent.presence != Presence::Ready || agent.pending.is_some() {
             return Media::NONE;
         }

@@ -16,7 +16,7 @@ use crate::rejection::Rejection;
 use crate::time::{LogTime, Millis};
 
 stored_messages! {
-    Submission { principal, request, reason, command }
+    Submission { principal, session, request, reason, command }
     Request { id; issued_at as issued_at_ms }
 }
 
@@ -110,6 +110,7 @@ stored_commands! {
         SetTime { ; to as to_ms }
         AdvanceTo { ; to as to_ms }
         Checkpoint { about, votes => limited_votes }
+        RaiseVersion { to }
     }
 }
 

@@ -42,7 +42,9 @@ macro_rules! variants {
 }
 
 variants! {
-    Cluster(ClusterCommand) { Init, Tick, TermStarted, SetTime, AdvanceTo, Checkpoint }
+    Cluster(ClusterCommand) {
+        Init, Tick, TermStarted, SetTime, AdvanceTo, Checkpoint, RaiseVersion
+    }
     Contact(ContactCommand) {
         Enqueue, HangUp, Bridged, BridgeFailed, RequestCallback, SetRecording, RecordCsat, Attach,
         Detach, Reattach, Move, Remove
@@ -131,6 +133,7 @@ pub(super) fn enqueue() -> Submission {
     });
     Submission {
         principal: principal(),
+        session: Some(EPOCH),
         request: Some(Request { id: RequestId(u128::MAX - 7), issued_at: STAMP }),
         reason: Some(label()),
         command: command.into(),
@@ -168,6 +171,7 @@ fn cluster() -> Vec<ClusterCommand> {
         C::AdvanceTo { to: LogTime(0) },
         C::Checkpoint { about: 9, votes: vec![vote(1, u128::MAX - 1), vote(2, 0)] },
         C::Checkpoint { about: 0, votes: vec![] },
+        C::RaiseVersion { to: 2 },
     ]
 }
 

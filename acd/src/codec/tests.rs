@@ -63,6 +63,7 @@ const ENQUEUE: &str = concat!(
         "48fbc8e2e1c133",                                             //   not_before_ms
         "521b", "0a120a046e616d65120ad09ed0bbd0b5d0bdd0b0",           //   attributes
                 "0a050a03766970",
+    "5029",                                                           // session
 );
 
 #[test]

@@ -58,4 +58,10 @@ pub enum ClusterCommand {
         /// What each replica reported.
         votes: Vec<CheckpointVote>,
     },
+    /// Ends a rolling upgrade: every member runs a program that knows this version of the rules.
+    /// What a version changes in `apply` or in the hash begins with the next command.
+    RaiseVersion {
+        /// The version after the present one.
+        to: u32,
+    },
 }

@@ -15,7 +15,7 @@ pub use contact::{ContactCommand, Enqueue, HeldContact};
 pub use site::SiteCommand;
 pub use work::{TransferTarget, WorkCommand};
 
-use crate::ids::{PrincipalId, RequestId};
+use crate::ids::{PrincipalId, RequestId, SessionEpoch};
 use crate::text::Label;
 use crate::time::LogTime;
 
@@ -51,6 +51,9 @@ pub struct Request {
 pub struct Submission {
     /// Who asks, as the node authenticated them.
     pub principal: PrincipalId,
+    /// For what agents do with contacts: the session it comes from. The agent's old sessions are
+    /// refused; none: whoever speaks for the agent keeps them apart.
+    pub session: Option<SessionEpoch>,
     /// For administration: the request.
     pub request: Option<Request>,
     /// For administration: why. Goes into the audit trail.
@@ -62,7 +65,7 @@ pub struct Submission {
 impl Submission {
     /// A command without request id and reason.
     pub fn new(principal: PrincipalId, command: Command) -> Self {
-        Self { principal, request: None, reason: None, command }
+        Self { principal, session: None, request: None, reason: None, command }
     }
 }
 

@@ -80,6 +80,7 @@ pub struct Snapshot {
 /// What there is one of.
 struct Globals {
     cluster: Option<Label>,
+    version: u32,
     replay: bool,
     clocks: Clocks,
     last_seq: Seq,
@@ -105,6 +106,7 @@ impl Centre {
         // No `..`: a new part of the state must be written, or be rebuilt.
         let Self {
             cluster,
+            version,
             replay,
             clocks,
             last_seq,
@@ -140,6 +142,7 @@ impl Centre {
         Snapshot {
             globals: Globals {
                 cluster: cluster.clone(),
+                version: *version,
                 replay: *replay,
                 clocks: *clocks,
                 last_seq: *last_seq,

@@ -1,5 +1,6 @@
 //! What there is one of, sites, nodes, and the configured objects, as they are stored.
 
+use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -25,6 +26,7 @@ impl Stored<v1::Centre> for Globals {
     fn to_stored(&self) -> v1::Centre {
         let Self {
             cluster,
+            version,
             replay,
             clocks: Clocks { now, gaps },
             last_seq,
@@ -35,6 +37,7 @@ impl Stored<v1::Centre> for Globals {
         } = self;
         v1::Centre {
             cluster: cluster.to_stored(),
+            version: *version,
             replay: *replay,
             now_ms: now.0,
             gaps_ms: gaps.0,
@@ -50,6 +53,7 @@ impl Stored<v1::Centre> for Globals {
     fn from_stored(stored: v1::Centre, at: &'static str) -> Result<Self, Rejection> {
         let v1::Centre {
             cluster,
+            version,
             replay,
             now_ms,
             gaps_ms,
@@ -65,9 +69,15 @@ impl Stored<v1::Centre> for Globals {
                 Some((index, u128::from_stored(hash, "Checkpoint.hash")?))
             }
         };
+        if version > limits::CLUSTER_VERSION_MAX {
+            let known = limits::CLUSTER_VERSION_MAX;
+            let what = format!("the cluster goes by version {version}, this program knows {known}");
+            return Err(Rejection::BadSnapshot { what: what.into() });
+        }
         let settings: Settings = Stored::from_stored(settings, "Centre.settings")?;
         Ok(Self {
             cluster: Stored::from_stored(cluster, at)?,
+            version,
             replay,
             clocks: Clocks { now: LogTime(now_ms), gaps: Millis(gaps_ms) },
             last_seq: Seq(last_seq),

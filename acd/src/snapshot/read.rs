@@ -336,6 +336,7 @@ impl Centre {
     fn set_globals(&mut self, globals: Globals) {
         let Globals {
             cluster,
+            version,
             replay,
             clocks,
             last_seq,
@@ -345,6 +346,7 @@ impl Centre {
             checkpoint,
         } = globals;
         self.cluster = cluster;
+        self.version = version;
         self.replay = replay;
         self.clocks = clocks;
         self.last_seq = last_seq;

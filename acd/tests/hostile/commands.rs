@@ -163,7 +163,8 @@ fn work(world: &mut Driver, dice: &mut Dice) -> Submission {
     {
         (contact, token) = (old.clone(), *stale);
     }
-    let who = agent.filter(|_| dice.percent(85)).map_or(GATEWAY.to_owned(), |a| a.to_string());
+    let who =
+        agent.clone().filter(|_| dice.percent(85)).map_or(GATEWAY.to_owned(), |a| a.to_string());
     // Mostly what one does at this stage.
     let kind = match stage {
         Some(Stage::Offered) if dice.percent(90) => *dice.of(&[0, 0, 0, 0, 1]),
@@ -195,7 +196,15 @@ fn work(world: &mut Driver, dice: &mut Dice) -> Submission {
             resolved: dice.percent(30).then_some(true),
         },
     };
-    by(&who, command)
+    let mut submission = by(&who, command);
+    if dice.percent(25) {
+        // From the present session, mostly.
+        let session = agent.and_then(|a| world.model.agents.get(&a)?.session.clone());
+        let old = SessionEpoch(dice.below(100));
+        let present = session.map_or(old, |s| SessionEpoch(s.epoch));
+        submission.session = Some(if dice.percent(80) { present } else { old });
+    }
+    submission
 }
 
 fn target(dice: &mut Dice) -> TransferTarget {
@@ -284,6 +293,11 @@ fn leader(world: &Driver, dice: &mut Dice) -> Submission {
             };
             let votes = (0..count).map(|_| vote(dice)).collect();
             ClusterCommand::Checkpoint { about, votes }
+        }
+        // Only ever too far: nobody here knows the next version.
+        9 if dice.percent(50) => {
+            let command = ClusterCommand::RaiseVersion { to: 3 + dice.below(9) as u32 };
+            return by(if dice.percent(80) { "olena" } else { "node-1" }, command);
         }
         _ => ClusterCommand::Init {
             cluster: label("again"),

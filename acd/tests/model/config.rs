@@ -162,6 +162,9 @@ impl Model {
                 revision_is(principal.as_str(), expected, Some(found.revision))?;
                 self.an_admin_is_left(&principal, Roles::NONE)?;
                 self.principals.remove(&principal);
+                if self.is_gone(&principal) {
+                    self.ingresses.remove(&principal);
+                }
                 self.deleted(ObjectKind::Principal, principal.as_str())
             }
             C::PutSettings { settings, expected } => {

@@ -27,7 +27,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use acd::command::{ClusterCommand, Command, Submission};
 use acd::config::Settings;
 use acd::event::{AgentEvent, ContactEvent, Event};
-use acd::ids::{AgentId, CalendarId, ContactId, NodeId, PrincipalId, QueueId, SiteId, SkillId};
+use acd::ids::{
+    AgentId, CalendarId, ContactId, NodeId, PrincipalId, QueueId, SessionEpoch, SiteId, SkillId,
+};
 use acd::limits;
 use acd::record::AuditRecord;
 use acd::rejection::Rejection;
@@ -43,6 +45,7 @@ pub type Outcome = Result<Reply, Rejection>;
 #[derive(Default)]
 pub struct Model {
     pub cluster: Option<Label>,
+    pub version: u32,
     pub replay: bool,
     pub now: LogTime,
     pub gaps: Millis,
@@ -105,8 +108,9 @@ impl Model {
         let outcome = if roles::is_administration(&submission.command) {
             self.administer(submission)
         } else {
-            let Submission { principal, command, .. } = submission;
-            self.authorise(&principal, &command).and_then(|()| self.carry_out(&principal, command))
+            let Submission { principal, session, command, .. } = submission;
+            self.authorise(&principal, &command)
+                .and_then(|()| self.carry_out(&principal, session, command))
         };
         self.settle();
         self.commands += 1;
@@ -124,7 +128,7 @@ impl Model {
     }
 
     fn administer(&mut self, submission: Submission) -> Outcome {
-        let Submission { principal, request, reason, command } = submission.clone();
+        let Submission { principal, session, request, reason, command } = submission.clone();
         let mut may = self.authorise(&principal, &command);
         if let (Ok(()), Some(request)) = (&may, request) {
             let first = self
@@ -143,7 +147,7 @@ impl Model {
             }
         }
         let remembered = may.is_ok() && request.is_some();
-        let outcome = may.and_then(|()| self.carry_out(&principal, command.clone()));
+        let outcome = may.and_then(|()| self.carry_out(&principal, session, command.clone()));
         if remembered {
             let answer = outcome.clone().map_err(|r| Rejection::FirstAnswer {
                 code: r.code().into(),
@@ -159,11 +163,16 @@ impl Model {
         outcome
     }
 
-    fn carry_out(&mut self, principal: &PrincipalId, command: Command) -> Outcome {
+    fn carry_out(
+        &mut self,
+        principal: &PrincipalId,
+        session: Option<SessionEpoch>,
+        command: Command,
+    ) -> Outcome {
         match command {
             Command::Cluster(command) => self.cluster_command(command),
             Command::Contact(command) => self.contact_command(principal, command),
-            Command::Work(command) => self.work_command(principal, command),
+            Command::Work(command) => self.work_command(principal, session, command),
             Command::Agent(command) => self.agent_command(principal, command),
             Command::Site(command) => self.site_command(command),
             Command::Config(command) => self.config_command(command),

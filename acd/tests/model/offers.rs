@@ -39,7 +39,11 @@ impl Model {
         let cool_down = self.queues[&queue].config.cool_down;
         let personal = matches!(
             end,
-            OfferEnd::Declined | OfferEnd::Rona | OfferEnd::BridgeFailed | OfferEnd::BridgeTimeout
+            OfferEnd::Declined
+                | OfferEnd::Rona
+                | OfferEnd::BridgeFailed
+                | OfferEnd::BridgeTimeout
+                | OfferEnd::Transferred
         );
         let excluded_until = (personal && cool_down.0 > 0).then(|| now.plus(cool_down));
         let With { token, agent, site, offered, reason } = with;

@@ -56,6 +56,9 @@ impl Model {
                 self.find_queue(queue)?;
             }
         }
+        if self.comes_back(config) {
+            return Err(Rejection::InvalidConfig { what: "queues overflow in a circle" });
+        }
         if let SitePolicy::Shares(shares) = &config.site_policy {
             for (site, _) in shares {
                 self.find_site(site)?;
@@ -65,6 +68,21 @@ impl Model {
             Some(id) if !self.calendars.contains_key(id) => Err(unknown("calendar", id.as_str())),
             _ => Ok(()),
         }
+    }
+
+    /// Whether who waits too long here, and then there, and so on, ends up here.
+    fn comes_back(&self, config: &QueueConfig) -> bool {
+        let mut seen = vec![config.id.clone()];
+        let mut at = config.clone();
+        while let Overflow::Queue(next) = at.overflow.clone() {
+            if seen.contains(&next) {
+                return true;
+            }
+            let Some(queue) = self.queues.get(&next) else { return false };
+            seen.push(next);
+            at = queue.config.clone();
+        }
+        false
     }
 
     /// Those who wait demand what the new configuration says; steps they reached they keep, as
@@ -155,8 +173,11 @@ impl Model {
             .collect();
         queues.sort_by_key(|q| q.seq);
         let configs: Vec<_> = queues.into_iter().map(|q| redirected(&q.config, id, to)).collect();
-        for config in configs {
+        for mut config in configs {
             let queue = config.id.clone();
+            if self.comes_back(&config) {
+                config.overflow = Overflow::Reject;
+            }
             self.change_queue(config);
             let revision = self.queues[&queue].revision;
             self.revised(ObjectKind::Queue, queue.as_str(), revision)?;

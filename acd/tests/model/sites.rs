@@ -200,10 +200,11 @@ impl Model {
         self.events.push(Event::Site { site: id.clone(), state });
     }
 
+    /// Sets a site's state, and lets go whom it kept.
     fn enter_state(&mut self, id: &SiteId, state: SiteState) {
-        let took_offers = self.sites[id].state.takes_offers();
+        let was_out = is_out(self.sites[id].state);
         self.set_site_state(id, state);
-        if took_offers && !state.takes_offers() {
+        if !was_out && is_out(state) {
             // Who waits for agents there may leave.
             let stuck = |c: &Contact| {
                 let policy = &self.queues[&c.queue].config.site_policy;
@@ -325,5 +326,16 @@ impl Model {
         }
         let site = site.clone();
         self.events.push(Event::DrainDeadline { site, withdrawn, live, waiting });
+    }
+}
+
+/// Whether agents of a site are not to be counted on. A suspect one is still waited for.
+pub fn is_out(state: SiteState) -> bool {
+    match state {
+        SiteState::Active | SiteState::Suspect => false,
+        SiteState::Lost
+        | SiteState::Returning { .. }
+        | SiteState::Draining
+        | SiteState::Drained => true,
     }
 }

@@ -38,6 +38,7 @@ impl Model {
     }
 
     pub fn lose_stream(&mut self, ingress: &PrincipalId, node: NodeId) {
+        let exists = self.principals.contains_key(ingress);
         let Some(nodes) = self.ingresses.get_mut(ingress) else { return };
         if !nodes.remove(&node) {
             return;
@@ -46,6 +47,9 @@ impl Model {
         self.events.push(Event::IngressStreams { ingress: ingress.clone(), nodes: left });
         if left > 0 {
             return;
+        }
+        if !exists {
+            self.ingresses.remove(ingress);
         }
         for id in self.pick(|c| c.ingress == *ingress && c.channel.needs_ingress(), |c| c.seq) {
             match self.c(&id).stage {

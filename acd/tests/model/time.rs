@@ -224,6 +224,7 @@ impl Model {
                     return Err(Rejection::ReservedName { name: admin.as_str().into() });
                 }
                 (self.cluster, self.replay) = (Some(cluster), replay);
+                self.version = 1;
                 if replay {
                     // Time is the clients' from now on, and begins at the very beginning.
                     (self.now, self.gaps) = (LogTime::default(), Millis::ZERO);
@@ -264,6 +265,18 @@ impl Model {
                 }
                 self.move_time(to)?;
                 self.fire_due();
+            }
+            ClusterCommand::RaiseVersion { to } => {
+                let (now, next) = (self.version, self.version + 1);
+                if to != next {
+                    return Err(Rejection::WrongVersion { now, next, to });
+                }
+                self.version = to;
+                self.events.push(Event::VersionRaised { to });
+                if to > limits::CLUSTER_VERSION_MAX {
+                    self.events.push(Event::VersionUnknown { to });
+                }
+                return Ok(Reply::Done);
             }
             ClusterCommand::Checkpoint { about, votes } => return self.checkpoint(about, &votes),
         }

@@ -10,6 +10,7 @@ use acd::time::{AttendedTime, LogTime, Millis};
 
 use super::Model;
 use super::metrics::{Unserved, unserved};
+use super::sites::is_out;
 use super::things::Stage;
 
 impl Model {
@@ -33,12 +34,12 @@ impl Model {
                 self.tell(id, ContactEvent::PlaceChanged { from, to, step: number });
             }
         }
-        // Local first: until its time has come, or while its own site gets offers.
+        // Local first: until its time has come, or its own site is out.
         let mut spill = None;
         if let SitePolicy::LocalFirst { spill_after } = config.site_policy
             && !self.c(id).spilled
         {
-            let own_is_out = !self.sites[&self.c(id).site].state.takes_offers();
+            let own_is_out = is_out(self.sites[&self.c(id).site].state);
             if waited >= spill_after || own_is_out {
                 self.cm(id).spilled = true;
                 self.tell(id, ContactEvent::Spilled);
@@ -74,7 +75,7 @@ impl Model {
     pub fn is_there_for(&self, agent: &AgentId, contact: &ContactId) -> bool {
         let contact = self.c(contact);
         self.agents.get(agent).is_some_and(|a| {
-            a.works_at().is_some_and(|site| self.sites[site].state.takes_offers())
+            a.works_at().is_some_and(|site| !is_out(self.sites[site].state))
                 && a.can_be_waited_for(contact.channel.medium())
                 && !contact.excludes(agent, self.now)
         })

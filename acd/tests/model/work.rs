@@ -2,7 +2,7 @@
 
 use acd::command::{TransferTarget, WorkCommand};
 use acd::event::{ContactEvent, OfferEnd};
-use acd::ids::{AgentId, ContactId, OfferToken, PrincipalId, QueueId};
+use acd::ids::{AgentId, ContactId, OfferToken, PrincipalId, QueueId, SessionEpoch};
 use acd::limits;
 use acd::metrics::QueueCounters;
 use acd::record::Outcome as Ending;
@@ -15,7 +15,12 @@ use super::things::{Asked, Contact, Stage};
 use super::{Model, Outcome, unknown};
 
 impl Model {
-    pub fn work_command(&mut self, who: &PrincipalId, command: WorkCommand) -> Outcome {
+    pub fn work_command(
+        &mut self,
+        who: &PrincipalId,
+        session: Option<SessionEpoch>,
+        command: WorkCommand,
+    ) -> Outcome {
         let (id, token) = command.subject();
         let id = &id.clone();
         self.fire_left_over_of_contact(id);
@@ -26,6 +31,12 @@ impl Model {
             return self.repeat_of_past(who, id, token, &command);
         };
         self.check_owner(who, with.agent.as_str())?;
+        if let Some(epoch) = session {
+            let present = self.agents[&with.agent].session.as_ref();
+            if present.is_none_or(|s| s.epoch != epoch.0) {
+                return Err(Rejection::StaleSession { agent: with.agent.as_str().into() });
+            }
+        }
         match command {
             WorkCommand::Accept { .. } => {
                 let bridging = contact.channel.needs_bridging();
