@@ -19,10 +19,18 @@ pub struct Drain {
     pub callback: bool,
     /// At the deadline: conversations are cut.
     pub force: bool,
-    /// The deadline has passed.
+    /// What happens at the deadline has happened. A lost site has its deadline when it is back.
     pub deadline_passed: bool,
     /// The expiry has passed while the site was not well; people know.
     pub expired: bool,
+}
+
+impl Drain {
+    /// Whether it is time for what happens at the deadline. An expiry that comes first takes it
+    /// away.
+    pub(crate) fn is_at_deadline(&self, now: LogTime) -> bool {
+        !self.deadline_passed && self.deadline <= now && self.deadline <= self.expiry
+    }
 }
 
 /// A site.
@@ -76,10 +84,9 @@ impl Site {
             SiteState::Returning { until } => until,
             _ => None,
         };
-        let drain = self.drain.and_then(|d| match (d.deadline_passed, d.expired) {
-            (false, _) => Some(d.deadline.min(d.expiry)),
-            (true, false) => Some(d.expiry),
-            (true, true) => None,
+        let is_lost = self.state == SiteState::Lost;
+        let drain = self.drain.filter(|d| !d.expired).map(|d| {
+            if is_lost || d.deadline_passed { d.expiry } else { d.deadline.min(d.expiry) }
         });
         match (returns, drain) {
             (Some(a), Some(b)) => Some(a.min(b)),

@@ -3,7 +3,7 @@
 mod scene;
 
 use acd::channel::Channel;
-use acd::command::SiteCommand;
+use acd::command::{ClusterCommand, SiteCommand};
 use acd::event::{Alarm, Event, OfferEnd};
 use acd::record::Outcome;
 use acd::time::Millis;
@@ -132,6 +132,60 @@ fn at_the_deadline_a_customer_there_whose_call_still_rings_is_called_back_too() 
     s.pass(seconds(10));
     assert_eq!((s.state("c1"), s.contact("c1").channel), ("queued", Channel::Callback));
     assert_eq!((s.state("c2"), s.contact("c2").channel), ("queued", Channel::Callback));
+}
+
+#[test]
+fn a_jump_over_deadline_and_expiry_does_both_in_their_order() {
+    let mut s = two_cities();
+    s.not_ready("boris", "lunch");
+    s.call("talking", "billing", "kyiv");
+    s.connect("talking");
+    s.call("waiting", "billing", "lviv");
+    s.must("olena", drain_lviv(true, true));
+    s.now += 700_000;
+    s.must("node-1", ClusterCommand::Tick);
+    assert_eq!(s.record("talking").outcome, Outcome::Cut);
+    assert_eq!(s.contact("waiting").channel, Channel::Callback);
+    let lviv = site("lviv");
+    let passed = Event::DrainDeadline { site: lviv, withdrawn: 0, live: 1, waiting: 1 };
+    assert!(s.events.contains(&passed));
+    assert_eq!(s.site_state("lviv"), "active", "the cordon is lifted");
+    assert_eq!(s.with("waiting").as_deref(), Some("anna"));
+}
+
+#[test]
+fn a_drain_that_expires_before_its_deadline_has_none() {
+    let mut s = two_cities();
+    s.call("talking", "billing", "kyiv");
+    s.connect("talking");
+    let (deadline, expiry, expected) = (seconds(60), seconds(30), None);
+    let (site, callback, force) = (site("lviv"), true, true);
+    s.must("olena", SiteCommand::Drain { site, deadline, expiry, callback, force, expected });
+    s.pass(seconds(90));
+    assert_eq!((s.site_state("lviv"), s.state("talking")), ("active", "connected"));
+}
+
+#[test]
+fn a_deadline_that_passes_while_the_site_is_lost_comes_when_it_is_back() {
+    let mut s = two_cities();
+    s.not_ready("boris", "lunch");
+    s.call("talking", "billing", "kyiv");
+    s.connect("talking");
+    s.call("waiting", "billing", "lviv");
+    s.must("olena", drain_lviv(true, true));
+    s.lose("lviv");
+    s.pass(seconds(90));
+    assert_eq!((s.state("talking"), s.contact("waiting").channel), ("connected", Channel::Voice));
+    s.caught_up("lviv");
+    assert_eq!(s.record("talking").outcome, Outcome::Cut);
+    assert_eq!(s.contact("waiting").channel, Channel::Callback);
+    assert_eq!(s.site_state("lviv"), "drained");
+    s.pass(seconds(509));
+    assert_eq!(s.site_state("lviv"), "drained");
+    let deadlines = s.events.iter().filter(|e| matches!(e, Event::DrainDeadline { .. }));
+    assert_eq!(deadlines.count(), 1);
+    s.pass(seconds(1));
+    assert_eq!(s.site_state("lviv"), "active");
 }
 
 #[test]

@@ -198,6 +198,12 @@ impl Centre {
         self.enter_site_state(slot, state);
         Ok(Reply::Done)
     }
+        // What the deadline was to do while the site was away is done now.
+        if let Some(drain) =
+            self.sites.get(slot).drain.filter(|d| d.is_at_deadline(self.clocks.now))
+        {
+            self.drain_deadline(slot, drain);
+        }
 
     /// Something of a site is due: its return, or the deadline or expiry of its drain.
     pub(crate) fn review_site(&mut self, slot: Slot<Site>) {
@@ -211,19 +217,17 @@ impl Centre {
         let Some(drain) = site.drain else {
             return;
         };
-        if drain.expiry <= now {
+        // The deadline comes before the expiry, also if time has jumped over both. While the site
+        // is lost nothing can be done there; the deadline waits until it is back.
+        if site.state != SiteState::Lost && drain.is_at_deadline(now) {
+            self.drain_deadline(slot, drain);
+        } else if drain.expiry <= now {
             if site.state == SiteState::Lost {
                 let site = site.id().clone();
-                self.sites.get_mut(slot).drain =
-                    Some(Drain { expired: true, deadline_passed: true, ..drain });
+                self.sites.get_mut(slot).drain = Some(Drain { expired: true, ..drain });
                 self.events.push(Event::Alarm(Alarm::DrainExpiredUnwell { site }));
             } else {
                 self.lift_drain(slot);
-            }
-        } else if !drain.deadline_passed && drain.deadline <= now {
-            self.sites.get_mut(slot).drain = Some(Drain { deadline_passed: true, ..drain });
-            if site_is_draining(self.sites.get(slot).state) {
-                self.drain_deadline(slot, drain);
             }
         }
     }
@@ -235,11 +239,12 @@ impl Centre {
         }
     }
 
-    /// The deadline of a drain: offers go back; with callback, who waits with media there is
+    /// The deadline of a drain, once: offers go back; with callback, who waits with media there is
     /// called back; with force, conversations are cut.
     fn drain_deadline(&mut self, site: Slot<Site>, drain: Drain) {
         let mut contacts: Vec<Slot<Contact>> = self.contacts.slots().collect();
         contacts.retain(|slot| {
+        self.sites.get_mut(site).drain = Some(Drain { deadline_passed: true, ..drain });
             let contact = self.contacts.get(*slot);
             let with_agent_there = contact.stage.engagement().is_some_and(|w| w.site == site);
             with_agent_there || (contact.site == site && contact.stage.is_waiting())

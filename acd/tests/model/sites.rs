@@ -233,8 +233,12 @@ impl Model {
             return Ok(Reply::Done);
         }
         // A drain outlives the loss, unless it expired meanwhile.
-        if site.drain.is_some_and(|drain| !drain.expired) {
+        if let Some(drain) = site.drain.filter(|drain| !drain.expired) {
             self.enter_state(id, SiteState::Draining);
+            // A deadline that passed while nobody was there is made up for.
+            if !drain.deadline_passed && drain.deadline <= self.now {
+                self.drain_deadline(id, drain);
+            }
             return Ok(Reply::Done);
         }
         let state = match site.config.return_mode {
@@ -256,18 +260,19 @@ impl Model {
             }
             (SiteState::Lost, Some(drain)) if drain.expiry <= now => {
                 // The cordon stays, and people know.
-                let (deadline_passed, expired) = (true, true);
-                self.sm(id).drain = Some(Drain { deadline_passed, expired, ..drain });
+                self.sm(id).drain = Some(Drain { expired: true, ..drain });
                 let alarm = Alarm::DrainExpiredUnwell { site: id.clone() };
                 self.events.push(Event::Alarm(alarm));
             }
-            (_, Some(drain)) if drain.expiry <= now => self.lift_drain(id),
-            (state, Some(drain)) if drain.deadline <= now => {
-                self.sm(id).drain = Some(Drain { deadline_passed: true, ..drain });
-                if matches!(state, SiteState::Draining | SiteState::Drained) {
-                    self.drain_deadline(id, drain);
-                }
+            // One after the other, whenever they are noticed.
+            (_, Some(drain))
+                if !drain.deadline_passed
+                    && drain.deadline <= now
+                    && drain.deadline <= drain.expiry =>
+            {
+                self.drain_deadline(id, drain);
             }
+            (_, Some(drain)) if drain.expiry <= now => self.lift_drain(id),
             other => panic!("nothing is due of {id}: {other:?}"),
         }
     }
@@ -280,6 +285,7 @@ impl Model {
     }
 
     fn drain_deadline(&mut self, site: &SiteId, drain: Drain) {
+        self.sm(site).drain = Some(Drain { deadline_passed: true, ..drain });
         let concerned = |c: &Contact| match &c.with {
             Some(with) => with.site == *site,
             None => c.site == *site,

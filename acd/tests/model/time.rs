@@ -46,7 +46,8 @@ impl Model {
                 note(until, true, whose());
             }
             if let Some(drain) = site.drain {
-                if !drain.deadline_passed {
+                // Nothing is done at a site that is lost.
+                if !drain.deadline_passed && site.state != SiteState::Lost {
                     note(drain.deadline, true, whose());
                 }
                 if !drain.expired {
