@@ -321,6 +321,8 @@ impl Model {
                 self.events.push(Event::Diverged { index, own, majority });
             }
         }
+        // The one before is not remembered; the hash of this one is told after the entry.
+        self.checkpoint = None;
         self.events.push(Event::Checkpoint { index: self.index, hash: 0 });
         Ok(Reply::Checkpoint { hash: 0 })
     }
