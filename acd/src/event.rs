@@ -445,7 +445,8 @@ pub enum Event {
         /// Which.
         queue: QueueId,
     },
-    /// A configured object was created, changed or deleted.
+    /// A configured object was created, changed or deleted, by hand or by the clock (the end of a
+    /// closure or of a temporary move).
     Config {
         /// Kind.
         kind: ObjectKind,

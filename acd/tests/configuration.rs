@@ -59,6 +59,64 @@ fn delete_queue(id: &str, successor: Option<&str>) -> ConfigCommand {
 
 // -- Revisions ------------------------------------------------------------------------------------
 
+/// The revision that was told last, if any.
+fn told(s: &Scene, kind: ObjectKind, id: &str) -> Option<Revision> {
+    let of = |event: &Event| match event {
+        Event::Config { kind: k, id: i, revision } if *k == kind && i == id => *revision,
+        _ => None,
+    };
+    s.events.iter().rev().find_map(of)
+}
+
+#[test]
+fn the_revision_is_told_of_whatever_changes_it_also_by_the_clock() {
+    let mut s = scene();
+    let close = |s: &mut Scene| {
+        let (queue, until) = (queue("loans"), LogTime(s.now + 60_000));
+        s.must("olena", ConfigCommand::CloseQueue { queue, until, flush: false, expected: None })
+    };
+    let check = |s: &Scene, reply: Option<Reply>| {
+        let is = s.centre.queue(&queue("loans")).unwrap().revision;
+        assert_eq!(told(s, ObjectKind::Queue, "loans"), Some(is));
+        assert!(reply.is_none_or(|reply| reply == Reply::Revised { revision: is }));
+    };
+    let reply = close(&mut s);
+    check(&s, Some(reply));
+    let reply =
+        s.must("olena", ConfigCommand::ReopenQueue { queue: queue("loans"), expected: None });
+    check(&s, Some(reply));
+    close(&mut s);
+    s.pass(seconds(60));
+    assert_eq!(s.centre.queue(&queue("loans")).unwrap().closure, None);
+    check(&s, None);
+
+    let to_billing = |s: &mut Scene| {
+        let queues = vec![Assignment { queue: queue("billing"), grade: grade(1) }];
+        let (agent, duration) = (agent("anna"), Some(seconds(60)));
+        let home_site = None;
+        let expected = None;
+        s.must("olena", ConfigCommand::MoveAgent { agent, queues, home_site, duration, expected })
+    };
+    let check = |s: &Scene| {
+        let is = s.centre.agent(&agent("anna")).unwrap();
+        assert!(is.moved.is_none());
+        assert_eq!(told(s, ObjectKind::Agent, "anna"), Some(is.revision));
+    };
+    to_billing(&mut s);
+    s.must("olena", ConfigCommand::EndMove { agent: agent("anna"), expected: None });
+    check(&s);
+    to_billing(&mut s);
+    s.pass(seconds(60));
+    check(&s);
+
+    for command in [drain("lviv"), SiteCommand::Return { site: site("lviv"), expected: None }] {
+        let reply = s.must("olena", command);
+        let is = s.centre.site(&site("lviv")).unwrap().revision;
+        assert_eq!(reply, Reply::Revised { revision: is });
+        assert_eq!(told(&s, ObjectKind::Site, "lviv"), Some(is));
+    }
+}
+
 #[test]
 fn each_change_adds_one_to_the_revision_and_a_stale_one_is_refused() {
     let mut s = Scene::new();

@@ -89,9 +89,15 @@ impl Centre {
         }
     }
 
+    /// Says that a configured object has a new revision, whoever or whatever changed it: an
+    /// administrator who looks at the old one must know.
+    pub(crate) fn tell_revision(&mut self, kind: ObjectKind, id: &str, revision: Revision) {
+        self.events.push(Event::Config { kind, id: id.into(), revision: Some(revision) });
+    }
+
     /// Says what became of a configured object, and answers with its revision.
     pub(crate) fn revised(&mut self, kind: ObjectKind, id: &str, revision: Revision) -> Outcome {
-        self.events.push(Event::Config { kind, id: id.into(), revision: Some(revision) });
+        self.tell_revision(kind, id, revision);
         Ok(Reply::Revised { revision })
     }
 

@@ -231,6 +231,7 @@ impl Centre {
         queue.revision.0 += 1;
         let revision = queue.revision;
         self.events.push(Event::QueueClosed { queue: id.clone(), until });
+        self.tell_revision(ObjectKind::Queue, id.as_str(), revision);
         if flush {
             // Callbacks are not on the line; they are called when it opens again.
             for contact in self.contacts_of(slot) {
@@ -263,8 +264,9 @@ impl Centre {
         let queue = self.queues.get_mut(slot);
         if queue.closure.take().is_some() {
             queue.revision.0 += 1;
-            let queue = queue.id().clone();
-            self.events.push(Event::QueueReopened { queue });
+            let (id, revision) = (queue.id().clone(), queue.revision);
+            self.events.push(Event::QueueReopened { queue: id.clone() });
+            self.tell_revision(ObjectKind::Queue, id.as_str(), revision);
         }
     }
 }

@@ -131,7 +131,9 @@ impl Centre {
             return;
         }
         agent.revision.0 += 1;
+        let (id, revision) = (agent.id().clone(), agent.revision);
         self.tell_agent(slot, AgentEvent::MoveEnded);
+        self.tell_revision(ObjectKind::Agent, id.as_str(), revision);
         self.reclassify(slot);
     }
 
@@ -152,11 +154,7 @@ impl Centre {
         agent.set_config(config);
         let (id, revision) = (agent.id().clone(), agent.revision);
         self.reclassify(slot);
-        self.events.push(crate::event::Event::Config {
-            kind: ObjectKind::Agent,
-            id: id.as_str().into(),
-            revision: Some(revision),
-        });
+        self.tell_revision(ObjectKind::Agent, id.as_str(), revision);
     }
 }
 

@@ -16,7 +16,7 @@ use crate::centre::Centre;
 use crate::command::SiteCommand;
 use crate::config::ReturnMode;
 use crate::contact::{Contact, Stage};
-use crate::event::{Alarm, Event, OfferEnd, OverflowCause, SiteState};
+use crate::event::{Alarm, Event, ObjectKind, OfferEnd, OverflowCause, SiteState};
 use crate::ids::{NodeId, Revision, SiteId};
 use crate::record::Outcome as Ending;
 use crate::rejection::Rejection;
@@ -120,7 +120,9 @@ impl Centre {
     fn site_revised(&mut self, slot: Slot<Site>) -> Reply {
         let site = self.sites.get_mut(slot);
         site.revision.0 += 1;
-        Reply::Revised { revision: site.revision }
+        let (id, revision) = (site.id().clone(), site.revision);
+        self.tell_revision(ObjectKind::Site, id.as_str(), revision);
+        Reply::Revised { revision }
     }
 
     /// The leader saw a change that matters in one state only.
@@ -196,14 +198,14 @@ impl Centre {
             self.sites.get_mut(slot).drain = None;
         }
         self.enter_site_state(slot, state);
-        Ok(Reply::Done)
-    }
         // What the deadline was to do while the site was away is done now.
         if let Some(drain) =
             self.sites.get(slot).drain.filter(|d| d.is_at_deadline(self.clocks.now))
         {
             self.drain_deadline(slot, drain);
         }
+        Ok(Reply::Done)
+    }
 
     /// Something of a site is due: its return, or the deadline or expiry of its drain.
     pub(crate) fn review_site(&mut self, slot: Slot<Site>) {
@@ -242,9 +244,9 @@ impl Centre {
     /// The deadline of a drain, once: offers go back; with callback, who waits with media there is
     /// called back; with force, conversations are cut.
     fn drain_deadline(&mut self, site: Slot<Site>, drain: Drain) {
+        self.sites.get_mut(site).drain = Some(Drain { deadline_passed: true, ..drain });
         let mut contacts: Vec<Slot<Contact>> = self.contacts.slots().collect();
         contacts.retain(|slot| {
-        self.sites.get_mut(site).drain = Some(Drain { deadline_passed: true, ..drain });
             let contact = self.contacts.get(*slot);
             let with_agent_there = contact.stage.engagement().is_some_and(|w| w.site == site);
             with_agent_there || (contact.site == site && contact.stage.is_waiting())

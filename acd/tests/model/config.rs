@@ -267,7 +267,10 @@ impl Model {
         let agent = self.am(id);
         agent.moved = None;
         agent.revision += 1;
+        let revision = Some(Revision(agent.revision));
         self.tell_agent(id, AgentEvent::MoveEnded);
+        let (kind, id) = (ObjectKind::Agent, id.as_str().into());
+        self.events.push(Event::Config { kind, id, revision });
     }
 
     fn put_principal(

@@ -8,7 +8,6 @@ use acd::limits;
 use acd::metrics::Block;
 use acd::record::Outcome as Ending;
 use acd::rejection::Rejection;
-use acd::reply::Reply;
 use acd::time::LogTime;
 
 use super::config::{in_use, merged, revision_is};
@@ -200,8 +199,9 @@ impl Model {
         let queue = self.qm(id);
         queue.closed_until = Some(until);
         queue.revision += 1;
-        let revision = Revision(queue.revision);
+        let revision = queue.revision;
         self.events.push(Event::QueueClosed { queue: id.clone(), until });
+        let answer = self.revised(ObjectKind::Queue, id.as_str(), revision);
         if flush {
             let on_the_line = |c: &Contact| {
                 let waits = matches!(c.stage, Stage::Queued | Stage::Stranded);
@@ -214,14 +214,17 @@ impl Model {
                 }
             }
         }
-        Ok(Reply::Revised { revision })
+        answer
     }
 
     pub fn reopen(&mut self, id: &QueueId) {
         let queue = self.qm(id);
         if queue.closed_until.take().is_some() {
             queue.revision += 1;
+            let revision = Some(Revision(queue.revision));
             self.events.push(Event::QueueReopened { queue: id.clone() });
+            let (kind, id) = (ObjectKind::Queue, id.as_str().into());
+            self.events.push(Event::Config { kind, id, revision });
         }
     }
 }

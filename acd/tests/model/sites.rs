@@ -66,7 +66,7 @@ impl Model {
             SiteCommand::DeclareLost { site, expected } => {
                 self.decide(&site, expected, |state| state != SiteState::Lost)?;
                 self.lose_site(&site);
-                Ok(self.site_revised(&site))
+                self.site_revised(&site)
             }
             SiteCommand::Drain { site, deadline, expiry, callback, force, expected } => {
                 within(deadline, 1)?;
@@ -82,7 +82,7 @@ impl Model {
                 self.sm(&site).drain =
                     Some(Drain { deadline, expiry, callback, force, deadline_passed, expired });
                 self.enter_state(&site, SiteState::Draining);
-                Ok(self.site_revised(&site))
+                self.site_revised(&site)
             }
             SiteCommand::CancelDrain { site, expected } => {
                 let found = self.find_site(&site)?;
@@ -92,7 +92,7 @@ impl Model {
                 }
                 self.decide(&site, expected, |_| true)?;
                 self.lift_drain(&site);
-                Ok(self.site_revised(&site))
+                self.site_revised(&site)
             }
             SiteCommand::Return { site, expected } => {
                 self.decide(&site, expected, |state| {
@@ -103,7 +103,7 @@ impl Model {
                 })?;
                 self.sm(&site).drain = None;
                 self.enter_state(&site, SiteState::Active);
-                Ok(self.site_revised(&site))
+                self.site_revised(&site)
             }
         }
     }
@@ -123,9 +123,9 @@ impl Model {
         Err(Rejection::WrongSiteState { site: id.as_str().into(), state: site.state.word() })
     }
 
-    fn site_revised(&mut self, id: &SiteId) -> Reply {
+    fn site_revised(&mut self, id: &SiteId) -> Outcome {
         self.sm(id).revision += 1;
-        Reply::Revised { revision: Revision(self.sites[id].revision) }
+        self.revised(ObjectKind::Site, id.as_str(), self.sites[id].revision)
     }
 
     pub fn new_site(&mut self, config: SiteConfig) {
