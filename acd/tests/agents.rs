@@ -117,6 +117,23 @@ fn an_agent_who_lets_a_call_ring_is_not_ready() {
 }
 
 #[test]
+fn a_medium_is_closed_once_however_many_contacts_ring_in_vain() {
+    let mut s = scene();
+    let mut entry = roster_entry("anna", "kyiv", &[("billing", 1)]);
+    entry.capacity.max = [1, 2, 0, 0];
+    s.put_agent(entry);
+    s.enqueue(other(Channel::Chat, "t1", "billing"), "kyiv");
+    s.enqueue(other(Channel::Chat, "t2", "billing"), "kyiv");
+    assert_eq!((s.state("t1"), s.state("t2")), ("offered", "offered"));
+    s.pass(seconds(20));
+    assert_eq!(s.offer_ends("t1"), [OfferEnd::Rona]);
+    assert_eq!(s.offer_ends("t2"), [OfferEnd::Rona]);
+    let closed = AgentEvent::MediumClosed { medium: Medium::Chat };
+    let said = s.agent_history("anna").into_iter().filter(|event| **event == closed).count();
+    assert_eq!(said, 1);
+}
+
+#[test]
 fn an_agent_who_lets_a_chat_ring_gets_no_more_chats_but_other_work() {
     let mut s = scene();
     s.enqueue(other(Channel::Chat, "t1", "billing"), "kyiv");

@@ -134,8 +134,11 @@ impl Centre {
     /// medium.
     pub(crate) fn punish_ringing(&mut self, slot: Slot<Agent>, medium: Medium) {
         if medium != Medium::Voice {
-            self.agents.get_mut(slot).closed_media =
-                self.agents.get(slot).closed_media.with(medium);
+            let closed = self.agents.get(slot).closed_media;
+            if closed.contains(medium) {
+                return; // By the one before.
+            }
+            self.agents.get_mut(slot).closed_media = closed.with(medium);
             self.tell_agent(slot, AgentEvent::MediumClosed { medium });
             self.touch(slot);
             return;

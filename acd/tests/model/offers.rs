@@ -99,8 +99,11 @@ impl Model {
         if medium == Medium::Voice {
             return self.ask_not_ready(agent, NotReadyReason::Rona);
         }
-        let closed = self.agents[agent].closed_media.with(medium);
-        self.am(agent).closed_media = closed;
+        let closed = self.agents[agent].closed_media;
+        if closed.contains(medium) {
+            return;
+        }
+        self.am(agent).closed_media = closed.with(medium);
         self.tell_agent(agent, AgentEvent::MediumClosed { medium });
     }
 
