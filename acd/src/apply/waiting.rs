@@ -96,6 +96,10 @@ impl Centre {
 
     /// The latest step whose time has come. Steps are measured from entry into the queue, so time
     /// spent in offers counts.
+    ///
+    /// Only a step moves a contact ahead, by an event that says so, and nothing moves it back: in
+    /// another queue steps start anew and effective arrival is kept. So the head starts of steps
+    /// add up over the queues that a contact has waited in.
     fn reach_step(&mut self, slot: Slot<Contact>) {
         let contact = self.contacts.get(slot);
         let config = self.queues.get(contact.queue).config.clone();
