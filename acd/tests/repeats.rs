@@ -4,6 +4,8 @@ mod scene;
 
 use acd::command::{Command, ContactCommand, Enqueue, WorkCommand};
 use acd::config::QueueConfig;
+use acd::ids::ContactId;
+use acd::rejection::{ContactNow, Rejection};
 use acd::reply::Reply;
 use acd::time::Millis;
 use scene::*;
@@ -78,6 +80,53 @@ fn what_ended_an_offer_may_be_repeated_while_the_contact_goes_on() {
     for asked in [declined, failed, transferred] {
         again(&mut s, &asked);
     }
+}
+
+#[test]
+fn what_ended_an_offer_is_not_remembered_of_a_closed_contact() {
+    let mut s = scene();
+    s.call("c1", "billing", "kyiv");
+    let (c1, first) = (contact("c1"), s.token("c1"));
+    s.decline("c1");
+    let second = s.token("c1");
+    s.accept("c1");
+    s.bridge_fails("c1");
+    s.hang_up("c1", "kyiv");
+    let decline = WorkCommand::Decline { contact: c1.clone(), token: first };
+    let failed = ContactCommand::BridgeFailed { contact: c1.clone(), token: second };
+    let closed = |id: &ContactId| {
+        let now = ContactNow::Closed;
+        Rejection::StaleToken { contact: id.clone(), now }
+    };
+    assert_eq!(s.refused("anna", decline), closed(&c1));
+    assert_eq!(s.refused("edge-kyiv", failed), closed(&c1));
+    assert_eq!(closed(&c1).code(), "stale-token");
+    // Not even of the offer that the contact was closed with.
+    s.call("c2", "billing", "kyiv");
+    let (c2, token) = (contact("c2"), s.token("c2"));
+    let who = s.with("c2").unwrap();
+    s.connect("c2");
+    s.complete("c2");
+    assert_eq!(s.refused(&who, WorkCommand::Decline { contact: c2.clone(), token }), closed(&c2));
+    let failed = ContactCommand::BridgeFailed { contact: c2.clone(), token };
+    assert_eq!(s.refused("edge-kyiv", failed), closed(&c2));
+}
+
+#[test]
+fn a_consultation_may_be_repeated_after_the_contact_was_passed_on() {
+    let mut s = scene();
+    s.put_queue(queue_config("loans"));
+    s.call("c1", "billing", "kyiv");
+    s.connect("c1");
+    let (c1, token, who) = (contact("c1"), s.token("c1"), s.with("c1").unwrap());
+    let (consult, to) = (contact("ask"), to_queue("loans"));
+    let command = WorkCommand::Consult { contact: c1.clone(), token, consult, to };
+    let asked = twice(&mut s, &who, command);
+    s.transfer("c1", to_queue("loans"));
+    again(&mut s, &asked);
+    let (consult, to) = (contact("another"), to_queue("loans"));
+    let late = WorkCommand::Consult { contact: c1, token, consult, to };
+    assert_eq!(s.refused(&who, late).code(), "stale-token");
 }
 
 #[test]

@@ -99,6 +99,12 @@ impl Centre {
             }
         }
         Err(self.stale(slot))
+                (WorkCommand::Consult { consult, to, .. }, _) => {
+                    let asked = super::enqueue::consult_fingerprint(&contact.id, to);
+                    if let Some(repeat) = self.repeated_enqueue(consult, asked)? {
+                        return Ok(repeat);
+                    }
+                }
     }
 
     /// What is true of a contact, for somebody with an old token.

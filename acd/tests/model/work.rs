@@ -158,6 +158,12 @@ impl Model {
     ) -> Outcome {
         if let Some(past) = self.c(id).past_offers.iter().find(|o| o.token == token) {
             self.check_owner(who, past.agent.as_str())?;
+            if let WorkCommand::Consult { consult, to, .. } = command
+                && let Some(repeat) =
+                    self.repeated(consult, &Asked::Consult(id.clone(), to.clone()))?
+            {
+                return Ok(repeat);
+            }
             let repeats = match command {
                 WorkCommand::Decline { .. } => past.end == OfferEnd::Declined,
                 WorkCommand::Transfer { .. } => past.end == OfferEnd::Transferred,
