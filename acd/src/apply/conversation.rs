@@ -57,6 +57,10 @@ impl Centre {
     }
 
     /// The contact is closed. Whoever repeats what closed it, or led there, gets the same answer.
+    ///
+    /// Offers that came to nothing are not remembered: a repeated `Decline` (and `BridgeFailed`,
+    /// see [`Self::closed_or_unknown`]) is refused as `stale-token` with "closed", which tells the
+    /// sender all that is left to know.
     fn repeat_after_close(&self, principal: &PrincipalId, command: &WorkCommand) -> Outcome {
         let (contact, token) = command.subject();
         let Some(closed) = self.closed.find(contact) else {
@@ -95,16 +99,16 @@ impl Centre {
             match (command, past.end) {
                 (WorkCommand::Decline { .. }, OfferEnd::Declined)
                 | (WorkCommand::Transfer { .. }, OfferEnd::Transferred) => return Ok(Reply::Done),
-                _ => {}
-            }
-        }
-        Err(self.stale(slot))
                 (WorkCommand::Consult { consult, to, .. }, _) => {
                     let asked = super::enqueue::consult_fingerprint(&contact.id, to);
                     if let Some(repeat) = self.repeated_enqueue(consult, asked)? {
                         return Ok(repeat);
                     }
                 }
+                _ => {}
+            }
+        }
+        Err(self.stale(slot))
     }
 
     /// What is true of a contact, for somebody with an old token.
