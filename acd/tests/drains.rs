@@ -280,3 +280,18 @@ fn a_site_is_not_drained_twice_nor_when_it_is_lost() {
     s.lose("kyiv");
     assert_eq!(s.refused("olena", drain("kyiv")).code(), "wrong-site-state");
 }
+
+#[test]
+fn a_city_whose_drain_expired_while_it_was_lost_comes_back_with_its_cordon() {
+    let mut s = Scene::new();
+    s.drain("lviv");
+    s.lose("lviv");
+    s.pass(Millis::days(2));
+    assert!(s.events.iter().any(|e| matches!(e, Event::Alarm(Alarm::DrainExpiredUnwell { .. }))));
+    s.caught_up("lviv");
+    assert_eq!(s.site_state("lviv"), "drained", "nobody is there, and nobody gets offers there");
+    s.pass(Millis::days(2));
+    assert_eq!(s.site_state("lviv"), "drained", "until an operator says so");
+    s.must("olena", SiteCommand::Return { site: site("lviv"), expected: None });
+    assert_eq!(s.site_state("lviv"), "active");
+}

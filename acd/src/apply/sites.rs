@@ -185,7 +185,9 @@ impl Centre {
             return Ok(Reply::Done);
         }
         let state = match (site.drain, site.config.return_mode) {
-            (Some(drain), _) if !drain.expired => SiteState::Draining,
+            // Also one that expired meanwhile: the alarm is raised, and the cordon stays until an
+            // operator lifts it.
+            (Some(_), _) => SiteState::Draining,
             (_, ReturnMode::After(Millis::ZERO)) => SiteState::Active,
             (_, ReturnMode::After(hold)) => {
                 SiteState::Returning { until: Some(self.clocks.now.plus(hold)) }
@@ -194,8 +196,6 @@ impl Centre {
         };
         if state == SiteState::Draining {
             self.to_finish.push(slot);
-        } else {
-            self.sites.get_mut(slot).drain = None;
         }
         self.enter_site_state(slot, state);
         // What the deadline was to do while the site was away is done now.

@@ -232,11 +232,12 @@ impl Model {
         if site.state != SiteState::Lost {
             return Ok(Reply::Done);
         }
-        // A drain outlives the loss, unless it expired meanwhile.
-        if let Some(drain) = site.drain.filter(|drain| !drain.expired) {
+        // A drain outlives the loss, even if it expired meanwhile.
+        if let Some(drain) = site.drain {
             self.enter_state(id, SiteState::Draining);
             // A deadline that passed while nobody was there is made up for.
-            if !drain.deadline_passed && drain.deadline <= self.now {
+            let in_time = drain.deadline <= drain.expiry;
+            if !drain.deadline_passed && drain.deadline <= self.now && in_time {
                 self.drain_deadline(id, drain);
             }
             return Ok(Reply::Done);

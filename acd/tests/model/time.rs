@@ -47,7 +47,7 @@ impl Model {
             }
             if let Some(drain) = site.drain {
                 // Nothing is done at a site that is lost.
-                if !drain.deadline_passed && site.state != SiteState::Lost {
+                if !drain.expired && !drain.deadline_passed && site.state != SiteState::Lost {
                     note(drain.deadline, true, whose());
                 }
                 if !drain.expired {
