@@ -11,9 +11,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 
+use acd::time::LogTime;
 use hostile::coverage::Coverage;
 use hostile::dice::Dice;
-use hostile::{commands, world};
+use hostile::{arrivals, commands, world};
 
 #[allow(clippy::disallowed_methods, reason = "a test may be told how long to run")]
 fn from_environment(name: &str, default: u64) -> u64 {
@@ -47,6 +48,25 @@ fn the_centre_decides_as_a_scan_of_everything_would() {
         Ok(()) => {}
         Err(TestError::Fail(reason, _)) => panic!("{reason}"),
         Err(TestError::Abort(reason)) => panic!("aborted: {reason}"),
+    }
+}
+
+#[test]
+fn what_a_full_entry_leaves_over_comes_before_commands_on_it() {
+    for beginning in 0..from_environment("QUORUMCALL_CROWDS", 2) {
+        let mut dice = Dice::new(beginning);
+        let played = world::found(&mut dice).and_then(|mut world| {
+            for _ in 0..100 {
+                commands::next(&mut world, dice.roll())?;
+            }
+            let soon = LogTime(world.model.now.0 + 1_000);
+            let crowd = arrivals::crowd(&mut world, soon);
+            world.stamp = world.model.now;
+            world.entry(crowd)?;
+            commands::after_a_gap(&mut world, &mut dice, 3_600_000)?;
+            (0..5).try_for_each(|_| commands::next(&mut world, dice.roll()))
+        });
+        played.unwrap_or_else(|difference| panic!("{difference}"));
     }
 }
 

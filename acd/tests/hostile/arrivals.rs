@@ -3,6 +3,7 @@
 use acd::channel::Channel;
 use acd::command::{ContactCommand, Enqueue, HeldContact, Submission};
 use acd::config::{Priority, Requirement, Requirements, SkillLevel};
+use acd::limits;
 use acd::text::Attributes;
 use acd::time::{LogTime, Millis};
 
@@ -58,6 +59,27 @@ pub fn enqueue(world: &mut Driver, dice: &mut Dice) -> Submission {
         attributes: Attributes::default(),
     };
     by(&who, ContactCommand::Enqueue(command))
+}
+
+/// More callbacks for one moment than deadlines fire in an entry.
+pub fn crowd(world: &mut Driver, not_before: LogTime) -> Vec<Submission> {
+    let mut queues = world.model.queues.values().map(|q| &q.config);
+    let queue = queues.find(|q| q.channels.contains(Channel::Callback)).map(|q| q.id.clone());
+    let Some(queue) = queue else { return Vec::new() };
+    let one = |world: &mut Driver| Enqueue {
+        contact: new_contact(world),
+        queue: queue.clone(),
+        channel: Channel::Callback,
+        priority: Priority::default(),
+        site: Some(configs::site("kyiv")),
+        requirements: Requirements::from([]),
+        preferred: None,
+        preferred_wait: None,
+        not_before: Some(not_before),
+        attributes: Attributes::default(),
+    };
+    let crowd = 0..limits::DEADLINES_PER_ENTRY_MAX + 20;
+    crowd.map(|_| by(GATEWAY, ContactCommand::Enqueue(one(world)))).collect()
 }
 
 pub fn customer(world: &Driver, dice: &mut Dice) -> Submission {

@@ -31,6 +31,18 @@ pub fn next(world: &mut Driver, number: u64) -> Result<(), String> {
     world.entry(entry).map(|_| ())
 }
 
+/// One entry much later, with many commands: what is due before it may be too much for an entry.
+pub fn after_a_gap(world: &mut Driver, dice: &mut Dice, later: u64) -> Result<(), String> {
+    let to = LogTime(world.model.now.0 + later);
+    world.stamp = to;
+    let mut entry = Vec::new();
+    if world.model.replay {
+        entry.push(by(GATEWAY, ClusterCommand::AdvanceTo { to }));
+    }
+    entry.extend((0..60).map(|_| command(world, dice)));
+    world.entry(entry).map(|_| ())
+}
+
 /// How much later the entry is, in ms.
 fn pass(world: &mut Driver, dice: &mut Dice) -> u64 {
     let now = world.model.now.0;

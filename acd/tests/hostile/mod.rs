@@ -1,7 +1,7 @@
 //! Sequences of commands as the worst of clients would send them.
 
 mod administration;
-mod arrivals;
+pub mod arrivals;
 pub mod commands;
 mod compare;
 mod configs;
