@@ -2,7 +2,8 @@
 //! events, same state, after every entry of long sequences of sensible, hostile and repeated
 //! commands. A second centre fed the same entries has the same hash.
 //!
-//! `QUORUMCALL_CASES` sets the number of sequences, `QUORUMCALL_SEED` where chance begins.
+//! `QUORUMCALL_CASES` sets the number of sequences, `QUORUMCALL_SEED` where chance begins,
+//! `QUORUMCALL_COVERAGE_CASES` and `QUORUMCALL_CROWDS` the length of the other tests.
 
 mod hostile;
 mod model;
@@ -53,7 +54,7 @@ fn the_centre_decides_as_a_scan_of_everything_would() {
 
 #[test]
 fn what_a_full_entry_leaves_over_comes_before_commands_on_it() {
-    for beginning in 0..from_environment("QUORUMCALL_CROWDS", 2) {
+    for beginning in 0..from_environment("QUORUMCALL_CROWDS", 1) {
         let mut dice = Dice::new(beginning);
         let played = world::found(&mut dice).and_then(|mut world| {
             for _ in 0..100 {

@@ -1,7 +1,7 @@
 //! Front ends and customers: arrivals, hang-ups, bridges, streams.
 
 use acd::channel::Channel;
-use acd::command::{ContactCommand, Enqueue, HeldContact, Submission};
+use acd::command::{ConfigCommand, ContactCommand, Enqueue, HeldContact, SiteCommand, Submission};
 use acd::config::{Priority, Requirement, Requirements, SkillLevel};
 use acd::limits;
 use acd::text::Attributes;
@@ -11,7 +11,7 @@ use super::commands::{a_contact, a_leader, a_node, new_contact, owner};
 use super::configs::{self, AGENTS, QUEUES, SITES};
 use super::dice::Dice;
 use super::driver::Driver;
-use super::world::{GATEWAY, by, edge, principal};
+use super::world::{GATEWAY, OPERATOR, by, edge, principal};
 use crate::model::things::Stage;
 
 pub fn enqueue(world: &mut Driver, dice: &mut Dice) -> Submission {
@@ -61,7 +61,8 @@ pub fn enqueue(world: &mut Driver, dice: &mut Dice) -> Submission {
     by(&who, ContactCommand::Enqueue(command))
 }
 
-/// More callbacks for one moment than deadlines fire in an entry.
+/// More callbacks for one moment than deadlines fire in an entry, and something that ends later
+/// of every queue, agent and city.
 pub fn crowd(world: &mut Driver, not_before: LogTime) -> Vec<Submission> {
     let mut queues = world.model.queues.values().map(|q| &q.config);
     let queue = queues.find(|q| q.channels.contains(Channel::Callback)).map(|q| q.id.clone());
@@ -79,7 +80,28 @@ pub fn crowd(world: &mut Driver, not_before: LogTime) -> Vec<Submission> {
         attributes: Attributes::default(),
     };
     let crowd = 0..limits::DEADLINES_PER_ENTRY_MAX + 20;
-    crowd.map(|_| by(GATEWAY, ContactCommand::Enqueue(one(world)))).collect()
+    let mut entry: Vec<Submission> =
+        crowd.map(|_| by(GATEWAY, ContactCommand::Enqueue(one(world)))).collect();
+    let (until, expected) = (not_before.plus(Millis(60_000)), None);
+    for queue in world.model.queues.keys().cloned() {
+        let close = ConfigCommand::CloseQueue { queue, until, flush: false, expected };
+        entry.push(by(OPERATOR, close));
+    }
+    for (agent, found) in &world.model.agents {
+        let (queues, duration) = (found.queues().to_vec(), Some(Millis(61_000)));
+        let (agent, home_site) = (agent.clone(), None);
+        let away = ConfigCommand::MoveAgent { agent, queues, home_site, duration, expected };
+        entry.push(by(OPERATOR, away));
+    }
+    for site in world.model.sites.keys().cloned() {
+        let (deadline, expiry) = (Millis(61_000), Millis(62_000));
+        let (callback, force) = (true, true);
+        entry.push(by(
+            OPERATOR,
+            SiteCommand::Drain { site, deadline, expiry, callback, force, expected },
+        ));
+    }
+    entry
 }
 
 pub fn customer(world: &Driver, dice: &mut Dice) -> Submission {

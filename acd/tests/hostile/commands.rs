@@ -39,7 +39,7 @@ pub fn after_a_gap(world: &mut Driver, dice: &mut Dice, later: u64) -> Result<()
     if world.model.replay {
         entry.push(by(GATEWAY, ClusterCommand::AdvanceTo { to }));
     }
-    entry.extend((0..60).map(|_| command(world, dice)));
+    entry.extend((0..100).map(|_| command(world, dice)));
     world.entry(entry).map(|_| ())
 }
 
