@@ -150,6 +150,12 @@ impl Stage {
         matches!(self, Self::Connected { .. } | Self::Held { .. } | Self::WrapUp { .. })
     }
 
+    /// Whether it counts in the length of its queue: it has not been answered, and it wants to be
+    /// by now.
+    pub fn is_in_line(&self) -> bool {
+        !self.is_live() && !matches!(self, Self::Scheduled { .. })
+    }
+
     /// Whether it is not with an agent.
     pub fn is_waiting(&self) -> bool {
         self.engagement().is_none()

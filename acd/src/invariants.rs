@@ -68,7 +68,7 @@ impl Centre {
             if self.matcher.standing_of(slot).media != open {
                 return Err(format!("{}: the matcher has another standing", agent.id()));
             }
-            if let Some((contact, _)) = self.matcher.best_contact(slot, self.view()) {
+            if let Some(contact) = self.matcher.best_contact(slot, self.view()) {
                 let contact = &self.contacts.get(contact).id;
                 return Err(format!("{contact} waits although {} is free", agent.id()));
             }
@@ -125,8 +125,8 @@ impl Centre {
         for slot in self.queues.slots() {
             let queue = self.queues.get(slot);
             let all: Vec<_> = self.contacts.iter().filter(|c| c.queue == slot).collect();
-            let unanswered = all.iter().filter(|c| !c.stage.is_live()).count();
-            if (queue.contacts as usize, queue.length as usize) != (all.len(), unanswered) {
+            let in_line = all.iter().filter(|c| c.stage.is_in_line()).count();
+            if (queue.contacts as usize, queue.length as usize) != (all.len(), in_line) {
                 return Err(format!("queue {}: counts are off", queue.id()));
             }
         }

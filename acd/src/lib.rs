@@ -1,5 +1,6 @@
 //! The contact centre itself: a pure, deterministic state machine.
 #![no_std]
+#![deny(clippy::float_arithmetic)]
 
 extern crate alloc;
 

@@ -68,6 +68,9 @@ pub const EMPTY_CLASSES_KEPT: usize = 1_024;
 /// Ended offers remembered with a live contact: the answers to repeated declines, the personal
 /// exclusions, the reasons that `explain` shows. The oldest leaves first.
 pub const PAST_OFFERS_MAX: usize = 16;
+/// Times in a row that a front end may fail to say whether it connected a contact; then the
+/// contact is stranded. With connect timeouts of 30 s that is after a minute and a half.
+pub const BRIDGE_TIMEOUTS_MAX: usize = 3;
 /// Contacts in one re-attachment: 1,000 × (128 + 9) bytes fits one message.
 pub const REATTACH_CONTACTS_MAX: usize = 1_000;
 /// Commands in one log entry.

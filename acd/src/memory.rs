@@ -114,15 +114,12 @@ impl ClosedContacts {
         self.list.forget_first();
     }
 
-    /// Forgets what is too old, a bounded number at a time.
+    /// Forgets what is too old.
     pub(crate) fn expire(&mut self, now: LogTime) {
-        for _ in 0..limits::DEADLINES_PER_ENTRY_MAX {
-            match self.list.first() {
-                Some((first, _)) if now.since(first.closed) > limits::REMEMBERED_FOR => {
-                    self.forget_first();
-                }
-                _ => break,
-            }
+        let is_old =
+            |(first, _): &(ClosedContact, u128)| now.since(first.closed) > limits::REMEMBERED_FOR;
+        while self.list.first().is_some_and(is_old) {
+            self.forget_first();
         }
     }
 
@@ -232,13 +229,10 @@ impl Requests {
         self.by_id.insert(id, Arc::new(first));
     }
 
-    /// Forgets what is older than the window, a bounded number at a time. A request that old is
+    /// Forgets what is older than the window. A request that old is
     /// refused, so forgetting it cannot make it happen twice.
     pub(crate) fn expire(&mut self, now: LogTime, digest: &mut Digest) {
-        for _ in 0..limits::DEADLINES_PER_ENTRY_MAX {
-            let Some((issued_at, id)) = self.by_age.first().copied() else {
-                break;
-            };
+        while let Some((issued_at, id)) = self.by_age.first().copied() {
             if now.since(issued_at) <= limits::REQUEST_WINDOW {
                 break;
             }

@@ -108,7 +108,8 @@ pub struct QueueCounters {
     pub abandoned_in_target: u32,
     /// Of them so early that they count as misdialled.
     pub short_abandons: u32,
-    /// Went to another queue, or became a callback, because of length, wait or closure.
+    /// Went to another queue without an agent, or became a callback, because of length, wait,
+    /// closure or drain, or because a supervisor or the deletion of the queue moved it.
     pub overflowed: u32,
     /// Turned away.
     pub rejected: u32,

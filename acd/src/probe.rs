@@ -31,6 +31,6 @@ impl Centre {
     #[doc(hidden)]
     pub fn probe_best_contact(&self, agent: Slot<Agent>, medium: Medium) -> Option<Slot<Contact>> {
         let media = Media::of(&[medium]);
-        Some(self.matcher.best_contact_of(agent, media, self.view())?.0)
+        self.matcher.best_contact_of(agent, media, self.view())
     }
 }

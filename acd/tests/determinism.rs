@@ -254,3 +254,13 @@ fn a_checkpoint_is_the_hash_of_the_state_it_was_taken_in() {
     let (_, hash) = checkpoint(&mut s, 0, &[]);
     assert_eq!(hash, s.centre.state_hash());
 }
+
+#[test]
+fn a_few_votes_or_those_of_strangers_judge_nobody() {
+    // Three nodes are members. One vote is no quorum, and nodes 8 and 9 are not asked.
+    assert_eq!(diverged(|own| vec![own + 1]), None);
+    let mut s = staffed();
+    let (index, own) = checkpoint(&mut s, 0, &[]);
+    checkpoint(&mut s, index, &[(1, own), (8, own + 1), (9, own + 1)]);
+    assert!(!s.events.iter().any(|event| matches!(event, Event::Diverged { .. })));
+}

@@ -2,7 +2,7 @@
 
 mod scene;
 
-use acd::command::Enqueue;
+use acd::command::{Enqueue, SiteCommand};
 use acd::config::{AgentConfig, HeadStart, Priority, QueueConfig, SkillLevel, Step, Strategy};
 use acd::event::ContactEvent;
 use acd::time::Millis;
@@ -265,4 +265,17 @@ fn every_offer_names_the_step_it_was_made_in() {
     s.pass(seconds(10));
     assert_eq!(s.reason("c1").step, 1);
     assert!(s.history("c1").contains(&&ContactEvent::StepReached { step: 1 }));
+}
+
+#[test]
+fn of_several_agents_who_get_free_at_once_the_best_for_the_contact_takes_it() {
+    let mut s = Scene::new();
+    s.put_queue(queue_config("billing"));
+    s.staff("second", "lviv", &[("billing", 2)]);
+    s.staff("first", "lviv", &[("billing", 1)]);
+    s.suspect("lviv");
+    s.call("c1", "billing", "kyiv");
+    assert_eq!(s.state("c1"), "queued");
+    s.must("node-1", SiteCommand::Heard { site: site("lviv") });
+    assert_eq!(s.with("c1").as_deref(), Some("first"), "not who is idle longest");
 }

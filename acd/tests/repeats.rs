@@ -181,3 +181,15 @@ fn closed_contacts_are_forgotten_after_five_minutes() {
     s.enqueue(new, "lviv");
     assert_eq!(s.state("c1"), "offered", "a new contact with an old id");
 }
+
+#[test]
+fn an_id_is_forgotten_after_five_minutes_also_if_nothing_happened_meanwhile() {
+    let mut s = Scene::new();
+    s.put_queue(queue_config("billing"));
+    s.call("c1", "billing", "kyiv");
+    s.hang_up("c1", "kyiv");
+    s.now += Millis::hours(1).0;
+    // No tick in between: the first entry of the hour is this one.
+    s.call("c1", "billing", "kyiv");
+    assert_eq!(s.state("c1"), "queued", "what was acknowledged is in");
+}

@@ -507,7 +507,7 @@ fn a_replica_that_differed_says_so_after_a_restore_too() {
     twins.submit(Submission::new(principal("node-1"), next)).unwrap();
     let mut twin = restored(&twins.scene.centre);
     let about = twins.scene.index;
-    let next = ClusterCommand::Checkpoint { about, votes: vec![vote(1, 1)] }.into();
+    let next = ClusterCommand::Checkpoint { about, votes: vec![vote(1, 1), vote(2, 1)] }.into();
     let mut events = Vec::new();
     let submission = Submission::new(principal("node-1"), next);
     twin.apply(about + 1, LogTime(twins.scene.now), submission, &mut events).unwrap();

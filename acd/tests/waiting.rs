@@ -249,3 +249,34 @@ fn a_supervisor_removes_a_contact_that_nobody_will_take() {
     s.must("olena", ContactCommand::Remove { contact: contact("c1") });
     assert_eq!(s.record("c1").outcome, Outcome::Removed);
 }
+
+#[test]
+fn callbacks_for_tomorrow_do_not_fill_the_queue_of_today() {
+    let mut s = Scene::new();
+    s.put_queue(QueueConfig { length_max: 1, ..queue_config("billing") });
+    for n in 0..3 {
+        let not_before = Some(LogTime(MORNING).plus(Millis::days(1)));
+        let callback = other(Channel::Callback, &format!("later-{n}"), "billing");
+        s.enqueue(Enqueue { not_before, ..callback }, "kyiv");
+    }
+    s.call("now", "billing", "kyiv");
+    assert_eq!(s.state("now"), "queued");
+    assert_eq!(s.centre.queue(&queue("billing")).unwrap().length(), 1);
+}
+
+#[test]
+fn a_contact_whose_front_end_never_connects_it_stops_ringing_agents() {
+    let mut s = Scene::new();
+    s.put_queue(queue_config("billing"));
+    for n in 0..5 {
+        s.staff(&format!("a{n}"), "kyiv", &[("billing", 1)]);
+    }
+    s.call("c1", "billing", "kyiv");
+    for _ in 0..3 {
+        s.accept("c1");
+        s.pass(seconds(30));
+    }
+    assert_eq!(s.state("c1"), "stranded");
+    assert_eq!(s.reattach("edge-kyiv", &["c1"]), [acd::reply::Verdict::Waiting]);
+    assert_eq!(s.state("c1"), "offered", "its front end claimed it");
+}

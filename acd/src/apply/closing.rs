@@ -33,7 +33,7 @@ impl Centre {
         let contact = self.contacts.remove(slot);
         let queue = self.queues.get_mut(contact.queue);
         queue.contacts -= 1;
-        if !stage.is_live() {
+        if stage.is_in_line() {
             queue.length -= 1;
         }
         let (agent, agent_site, token) = match stage.engagement() {

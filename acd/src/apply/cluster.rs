@@ -117,6 +117,7 @@ impl Centre {
             return Err(Rejection::OutOfRange { what: "log time", value: to.0, min: 0, max });
         }
         self.clocks.now = to;
+        self.forget_old();
         Ok(from)
     }
 
@@ -135,12 +136,16 @@ impl Centre {
         }
         if let Some((index, own)) = self.checkpoint.filter(|(index, _)| *index == about) {
             let mut counts: BTreeMap<u128, usize> = BTreeMap::new();
-            for vote in unique_voters(votes) {
+            let members = unique_voters(votes).filter(|v| self.nodes.contains_key(&v.node));
+            for vote in members {
                 *counts.entry(vote.hash).or_default() += 1;
             }
-            let voters: usize = counts.values().sum();
-            let majority = counts.iter().find(|(_, n)| **n * 2 > voters).map(|(hash, _)| *hash);
-            if voters > 0 && majority != Some(own) {
+            // A few votes, or votes of strangers, judge nobody.
+            let quorum = self.nodes.len() / 2 + 1;
+            let cast: usize = counts.values().sum();
+            let majority = counts.iter().find(|(_, n)| **n >= quorum).map(|(hash, _)| *hash);
+            let disagree = counts.len() > 1 || majority.is_some();
+            if cast >= quorum && disagree && majority != Some(own) {
                 self.events.push(Event::Diverged { index, own, majority });
             }
         }

@@ -292,6 +292,9 @@ impl Centre {
         };
         check_revision(id.as_str(), expected, Some(self.principals.get(slot).revision))?;
         self.check_an_admin_is_left(id, Roles::NONE)?;
+        // Nobody else could say that their customers are gone.
+        let contacts = self.contacts.iter().filter(|c| c.ingress == *id);
+        check_unused(id.as_str(), contacts.map(|c| alloc::format!("contact {}", c.id)))?;
         self.principals.remove(slot);
         if self.is_gone(id) {
             self.ingresses.remove(id);

@@ -367,9 +367,9 @@ impl Centre {
         (contact.talk_here, contact.hold_here) = (Millis::ZERO, Millis::ZERO);
         contact.transfers += 1;
         contact.orphaned = false;
-        // It was answered from one queue and has not been from the next.
-        self.queues.get_mut(from).length += 1;
         self.change_queue(slot, to);
+        // It was answered from one queue and has not been from the next.
+        self.queues.get_mut(to).length += 1;
         let event = ContactEvent::Transferred {
             agent: self.agents.get(with.agent).id().clone(),
             from: self.queues.get(from).id().clone(),
@@ -380,7 +380,7 @@ impl Centre {
         self.contacts.get_mut(slot).preferred = None;
         if let Some(agent) = agent {
             let wait = self.queues.get(to).config.preferred_wait;
-            self.prefer(slot, agent, wait);
+            self.prefer(slot, agent, self.clocks.now.plus(wait));
         }
         self.return_to_queue(slot);
         Ok(Reply::Done)
@@ -408,6 +408,10 @@ impl Centre {
         }
         let (queue, agent) = self.target(slot, to)?;
         self.check_room_for_contact()?;
+        if self.queues.get(queue).length >= limits::QUEUE_LENGTH_MAX {
+            let max = u64::from(limits::QUEUE_LENGTH_MAX);
+            return Err(Rejection::LimitReached { what: "contacts in a queue", max });
+        }
         let parent = contact.id.clone();
         let new = super::enqueue::NewContact {
             id: consult.clone(),
@@ -428,7 +432,7 @@ impl Centre {
         let (second, reply) = self.create_contact(new);
         if let Some(agent) = agent {
             let wait = self.queues.get(queue).config.preferred_wait;
-            self.prefer(second, agent, wait);
+            self.prefer(second, agent, self.clocks.now.plus(wait));
         }
         self.wait_or_strand(second);
         Ok(reply)

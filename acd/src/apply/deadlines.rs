@@ -129,7 +129,11 @@ impl Centre {
             }
             Stage::Accepted { with, .. } => {
                 self.end_offer(slot, with, OfferEnd::BridgeTimeout);
-                self.return_to_queue(slot);
+                if self.is_front_end_silent(slot) {
+                    self.strand(slot);
+                } else {
+                    self.return_to_queue(slot);
+                }
             }
             Stage::Connected { .. } | Stage::Held { .. } => {
                 self.finish_talk(slot);
@@ -138,6 +142,15 @@ impl Centre {
             Stage::WrapUp { .. } => self.close(slot, Outcome::Handled),
             Stage::Scheduled { .. } => {}
         }
+    }
+
+    /// Whether the front end did not connect the contact to anybody time after time: it is as
+    /// good as gone, and agents are not to be rung for it until it claims the contact.
+    fn is_front_end_silent(&self, slot: Slot<Contact>) -> bool {
+        let past = &self.contacts.get(slot).past_offers;
+        let last = past.iter().rev().take(limits::BRIDGE_TIMEOUTS_MAX);
+        past.len() >= limits::BRIDGE_TIMEOUTS_MAX
+            && last.into_iter().all(|offer| offer.end == OfferEnd::BridgeTimeout)
     }
 
     /// A waiting contact demands something else now, or a scheduled one begins to wait.
@@ -152,6 +165,9 @@ impl Centre {
                 contact.review = None;
                 contact.entered_queue = self.clocks.now;
                 contact.wait_deadline = wait_deadline;
+                (contact.step, contact.spilled) = (0, false);
+                let queue = contact.queue;
+                self.queues.get_mut(queue).length += 1;
                 self.return_to_queue(slot);
             }
             _ => {}

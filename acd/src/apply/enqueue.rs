@@ -124,7 +124,8 @@ impl Centre {
         }
         if let Some(agent) = command.preferred {
             let wait = command.preferred_wait.unwrap_or(config.preferred_wait);
-            self.prefer(slot, agent, wait);
+            let from = later.unwrap_or(self.clocks.now);
+            self.prefer(slot, agent, from.plus(wait));
         }
         match later {
             Some(until) => self.schedule(slot, until),
@@ -196,6 +197,9 @@ impl Centre {
             TurnedAway::Full => (&config.overflow, OverflowCause::Full),
         };
         match overflow {
+            // A callback is what the others become.
+            Overflow::Callback if self.is_at_ceiling(queue) => Admission::Nowhere(why),
+            Overflow::Callback if channel == Channel::Callback => Admission::Here,
             Overflow::Callback if can_become_callback(config, channel) => {
                 Admission::AsCallback(cause)
             }
@@ -208,6 +212,11 @@ impl Centre {
             }
             Overflow::Callback | Overflow::Reject => Admission::Nowhere(why),
         }
+    }
+
+    /// Whether a queue is as long as any may get, whatever its own maximum says.
+    fn is_at_ceiling(&self, queue: Slot<Queue>) -> bool {
+        self.queues.get(queue).length >= limits::QUEUE_LENGTH_MAX
     }
 
     fn obstacle(&self, queue: Slot<Queue>) -> Option<TurnedAway> {
@@ -290,6 +299,8 @@ impl Centre {
         let contact = self.contacts.get_mut(slot);
         contact.stage = Stage::Scheduled { until };
         contact.review = Some(until);
+        let queue = contact.queue;
+        self.queues.get_mut(queue).length -= 1;
         self.tell_contact(slot, ContactEvent::Scheduled { until });
     }
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::agent::Agent;
 use crate::centre::Centre;
 use crate::channel::Media;
-use crate::contact::ContactNames;
+use crate::contact::{Contact, ContactNames};
 use crate::event::{Event, SiteState};
 use crate::matching::fit::SupplyKey;
 use crate::matching::{Standing, View, view};
@@ -15,8 +15,10 @@ use crate::timers::Owner;
 
 impl Centre {
     /// Matches everything that became matchable. First the agents who became free for something,
-    /// longest idle first, each for as long as there is a contact for them; then the contacts
-    /// that began to wait or whose demand changed, in the order of their places.
+    /// longest idle first: for as long as there is a contact for such an agent, the best of them
+    /// goes to the agent who is best for it, who may be another of those that are free. Then the
+    /// contacts that began to wait or whose demand changed, in the order of their places, each to
+    /// its best agent.
     ///
     /// Before a command no waiting contact and free agent fit each other; afterwards none do
     /// again. So only what changed needs to be looked at.
@@ -26,9 +28,8 @@ impl Centre {
             gained.sort_unstable_by_key(|agent| self.agents.get(*agent).idle);
             gained.dedup();
             for agent in gained {
-                while let Some((contact, choice)) = self.matcher.best_contact(agent, view!(self)) {
-                    self.offer(contact, choice);
-                    self.refresh(agent, false);
+                while let Some(contact) = self.matcher.best_contact(agent, view!(self)) {
+                    self.offer_to_best(contact);
                 }
             }
             let mut contacts = core::mem::take(&mut self.to_match);
@@ -37,11 +38,7 @@ impl Centre {
             contacts.sort_unstable_by_key(|c| self.contacts.get(*c).place());
             contacts.dedup();
             for contact in &contacts {
-                if let Some(choice) = self.matcher.best_agent(*contact, view!(self)) {
-                    let agent = choice.agent;
-                    self.offer(*contact, choice);
-                    self.refresh(agent, false);
-                }
+                self.offer_to_best(*contact);
             }
             contacts.clear();
             if self.to_match.is_empty() {
@@ -52,6 +49,15 @@ impl Centre {
         self.finish_drains();
         if core::mem::take(&mut self.forget_classes) {
             self.matcher.forget_empty();
+        }
+    }
+
+    /// Offers a waiting contact to the best agent who is free for it, if there is one.
+    fn offer_to_best(&mut self, contact: Slot<Contact>) {
+        if let Some(choice) = self.matcher.best_agent(contact, view!(self)) {
+            let agent = choice.agent;
+            self.offer(contact, choice);
+            self.refresh(agent, false);
         }
     }
 

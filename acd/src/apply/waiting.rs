@@ -201,9 +201,8 @@ impl Centre {
         [step, spill, preferred, cool_down].into_iter().flatten().min()
     }
 
-    /// Lets a contact wait for an agent, for at most this long while the agent is busy.
-    pub(crate) fn prefer(&mut self, slot: Slot<Contact>, agent: AgentId, wait: Millis) {
-        let until = self.clocks.now.plus(wait);
+    /// Lets a contact wait for an agent, at most until then while the agent is busy.
+    pub(crate) fn prefer(&mut self, slot: Slot<Contact>, agent: AgentId, until: LogTime) {
         self.contacts.get_mut(slot).preferred = Some(Box::new(Preferred { agent, until }));
     }
 
@@ -267,12 +266,13 @@ impl Centre {
     pub(crate) fn change_queue(&mut self, slot: Slot<Contact>, to: Slot<Queue>) {
         let contact = self.contacts.get(slot);
         let (from, channel) = (contact.queue, contact.channel);
+        let in_line = u32::from(contact.stage.is_in_line());
         let deadline = self.wait_deadline(to, channel);
         let left = self.queues.get_mut(from);
-        left.length -= 1;
+        left.length -= in_line;
         left.contacts -= 1;
         let entered = self.queues.get_mut(to);
-        entered.length += 1;
+        entered.length += in_line;
         entered.contacts += 1;
         let contact = self.contacts.get_mut(slot);
         contact.queue = to;

@@ -66,12 +66,9 @@ impl Matcher {
         Some(Choice { agent, reason: reason(&class.demand, fit, site, key), site_memory: None })
     }
 
-    /// The best contact for an agent who has something free.
-    pub(crate) fn best_contact(
-        &self,
-        agent: Slot<Agent>,
-        view: View<'_>,
-    ) -> Option<(Slot<Contact>, Choice)> {
+    /// The best contact for an agent who has something free. Whether that agent is also the best
+    /// for the contact is another question.
+    pub(crate) fn best_contact(&self, agent: Slot<Agent>, view: View<'_>) -> Option<Slot<Contact>> {
         self.best_contact_of(agent, self.supply.standing(agent).media, view)
     }
 
@@ -81,7 +78,7 @@ impl Matcher {
         agent: Slot<Agent>,
         media: Media,
         view: View<'_>,
-    ) -> Option<(Slot<Contact>, Choice)> {
+    ) -> Option<Slot<Contact>> {
         if media.is_empty() {
             return None;
         }
@@ -124,16 +121,7 @@ impl Matcher {
                 best = Some((grade, *place, *contact));
             }
         }
-        let (_, _, contact) = best?;
-        if self.waits_for(contact).is_some() {
-            return Some((contact, self.preferred_choice(agent, contact, view)?));
-        }
-        let demand = self.demands.class(self.demands.class_of(contact)?);
-        let fit = demand.demand.fit(&class.key)?;
-        let key = self.key(demand, agent);
-        let site = site_choice(demand, fit);
-        let reason = reason(&demand.demand, fit, site, key);
-        Some((contact, Choice { agent, reason, site_memory: None }))
+        best.map(|(_, _, contact)| contact)
     }
 
     /// Whether the contact's wish for this agent can be met now.
@@ -232,16 +220,6 @@ impl Matcher {
         let (fit, agent, key) = self.best_in_tiers(class, contact, view, Some(candidates[at].2))?;
         let reason = reason(&class.demand, fit, choice, key);
         Some(Choice { agent, reason, site_memory: memory })
-    }
-
-    /// An agent's key in the lane of a demand.
-    fn key(&self, class: &DemandClass, agent: Slot<Agent>) -> LaneKey {
-        let standing = self.supply.standing(agent);
-        match class.demand.strategy {
-            Strategy::LongestIdle | Strategy::MostSkilled => (standing.idle, 0),
-            Strategy::LeastOccupied => (standing.occupancy, standing.idle),
-            Strategy::RoundRobin => (standing.last_offer, standing.idle),
-        }
     }
 }
 

@@ -47,7 +47,7 @@ impl Centre {
             let (queue, stage) = (*queue, *stage);
             let queue = self.queues.get_mut(queue);
             queue.contacts += 1;
-            queue.length += u32::from(!stage.is_live());
+            queue.length += u32::from(stage.is_in_line());
             engaged.extend(stage.engagement().map(|with| (with.token, slot, with)));
         }
         // Tokens are drawn one after the other: the order in which the offers came.

@@ -298,9 +298,13 @@ fn leader(world: &Driver, dice: &mut Dice) -> Submission {
         7 => ClusterCommand::AdvanceTo { to: LogTime(now + dice.below(1_000) - dice.below(10)) },
         8 => {
             let (about, own) = world.model.checkpoint.unwrap_or((0, 0));
-            let count = if dice.percent(95) { dice.below(5) } else { 17 };
-            let vote = |dice: &mut Dice| acd::command::CheckpointVote {
-                node: NodeId(1 + dice.below(5)),
+            let count = if dice.percent(95) { dice.below(7) } else { 17 };
+            let mut number = 0;
+            let mut vote = |dice: &mut Dice| acd::command::CheckpointVote {
+                node: NodeId({
+                    number += 1;
+                    if dice.percent(85) { number } else { 1 + dice.below(9) }
+                }),
                 hash: if dice.percent(70) { own } else { u128::from(dice.below(2)) },
             };
             let votes = (0..count).map(|_| vote(dice)).collect();

@@ -161,6 +161,8 @@ impl Model {
                 };
                 revision_is(principal.as_str(), expected, Some(found.revision))?;
                 self.an_admin_is_left(&principal, Roles::NONE)?;
+                let used = self.contacts.values().any(|c| c.ingress == principal);
+                in_use(principal.as_str(), used)?;
                 self.principals.remove(&principal);
                 if self.is_gone(&principal) {
                     self.ingresses.remove(&principal);

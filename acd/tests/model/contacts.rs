@@ -128,6 +128,7 @@ impl Model {
                 TurnedAway::Full => (config.overflow.clone(), OverflowCause::Full),
             };
             let turned_away = match overflow {
+                Overflow::Callback if channel == Channel::Callback => false,
                 Overflow::Callback if takes_callbacks(&config, channel) => {
                     self.become_callback(&id, Some(cause));
                     false
@@ -150,7 +151,7 @@ impl Model {
         }
         if let Some(agent) = preferred {
             let wait = command.preferred_wait.unwrap_or(config.preferred_wait);
-            self.cm(&id).preferred = Some((agent, self.now.plus(wait)));
+            self.cm(&id).preferred = Some((agent, later.unwrap_or(self.now).plus(wait)));
         }
         match later {
             Some(until) => self.schedule(&id, until),

@@ -47,24 +47,16 @@ impl Model {
                 break;
             }
             for agent in freed {
-                while let Some((contact, reason)) = self.best_contact(&agent) {
-                    self.offer(&contact, &agent, reason);
+                while let Some(contact) = self.best_contact(&agent) {
+                    self.offer_to_best(&contact);
                 }
             }
             let mut waiting = std::mem::take(&mut self.to_match);
             waiting.retain(|id| self.contacts.contains_key(id));
             waiting.sort_by_key(|id| self.c(id).place());
             for contact in waiting {
-                if self.c(&contact).stage == Stage::Queued
-                    && let Some((agent, reason, memory)) = self.best_agent(&contact)
-                {
-                    let queue = self.c(&contact).queue.clone();
-                    match memory {
-                        Memory::Nothing => {}
-                        Memory::Credits(credits) => self.qm(&queue).credits = credits,
-                        Memory::Current(site) => self.qm(&queue).current_site = Some(site),
-                    }
-                    self.offer(&contact, &agent, reason);
+                if self.c(&contact).stage == Stage::Queued {
+                    self.offer_to_best(&contact);
                 }
             }
         }
@@ -73,6 +65,17 @@ impl Model {
                 self.set_site_state(&site, SiteState::Drained);
             }
         }
+    }
+
+    fn offer_to_best(&mut self, contact: &ContactId) {
+        let Some((agent, reason, memory)) = self.best_agent(contact) else { return };
+        let queue = self.c(contact).queue.clone();
+        match memory {
+            Memory::Nothing => {}
+            Memory::Credits(credits) => self.qm(&queue).credits = credits,
+            Memory::Current(site) => self.qm(&queue).current_site = Some(site),
+        }
+        self.offer(contact, &agent, reason);
     }
 
     /// Agents who can take something that they could not when matching ended last, longest idle
@@ -185,34 +188,33 @@ impl Model {
     }
 
     /// For an agent who is free: grade of the queue, effective arrival, number.
-    fn best_contact(&self, agent: &AgentId) -> Option<(ContactId, OfferReason)> {
+    fn best_contact(&self, agent: &AgentId) -> Option<ContactId> {
         let agent = &self.agents[agent];
         let site = agent.works_at()?;
         let media = self.free_media(agent);
-        let mut best: Option<((Grade, i64, u64), ContactId, OfferReason)> = None;
+        let mut best: Option<((Grade, i64, u64), ContactId)> = None;
         for contact in self.contacts.values() {
             let waits = contact.stage == Stage::Queued;
             let excluded = contact.excludes(&agent.config.id, self.now);
             if !waits || excluded || !media.contains(contact.channel.medium()) {
                 continue;
             }
-            let reason = match &contact.preferred {
+            let grade = match &contact.preferred {
                 Some((wanted, _)) if *wanted == agent.config.id => {
-                    self.reason_preferred(contact, agent)
+                    agent.grade(&contact.queue).unwrap_or(Grade::NAMED)
                 }
                 Some(_) => continue,
                 None => {
                     let Some(fit) = self.fit(contact, agent, site) else { continue };
-                    let choice = self.local_choice(&contact.queue, fit);
-                    self.reason(&contact.queue, fit, self.key(&contact.queue, agent), choice)
+                    fit.grade
                 }
             };
-            let rank = (reason.grade, contact.effective, contact.seq);
-            if best.as_ref().is_none_or(|(least, ..)| rank < *least) {
-                best = Some((rank, contact.id.clone(), reason));
+            let rank = (grade, contact.effective, contact.seq);
+            if best.as_ref().is_none_or(|(least, _)| rank < *least) {
+                best = Some((rank, contact.id.clone()));
             }
         }
-        best.map(|(_, contact, reason)| (contact, reason))
+        best.map(|(_, contact)| contact)
     }
 
     /// For a contact that waits: preferred; earliest step; grade; site; strategy.

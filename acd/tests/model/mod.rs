@@ -90,6 +90,7 @@ impl Model {
         if !self.replay {
             self.now = self.now.max(stamp);
         }
+        self.forget_old();
     }
 
     pub fn execute(&mut self, submission: Submission) -> Outcome {
@@ -119,6 +120,9 @@ impl Model {
 
     pub fn end(&mut self) {
         self.fire_due();
+    }
+
+    pub fn forget_old(&mut self) {
         let now = self.now;
         self.closed.retain(|c| now.since(c.closed) <= limits::REMEMBERED_FOR);
         self.requests.retain(|a| {
@@ -301,9 +305,12 @@ impl Model {
         self.load_of(agent) != [0; 4]
     }
 
-    /// Contacts that have not been answered from a queue.
+    /// Contacts that have not been answered from a queue and want to be by now.
     pub fn length_of(&self, queue: &QueueId) -> u32 {
-        self.contacts.values().filter(|c| c.queue == *queue && !c.is_live()).count() as u32
+        let in_line = |c: &&things::Contact| {
+            c.queue == *queue && !c.is_live() && !matches!(c.stage, things::Stage::Scheduled { .. })
+        };
+        self.contacts.values().filter(in_line).count() as u32
     }
 
     /// Contacts and offers that agents working at a site have.

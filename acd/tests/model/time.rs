@@ -185,6 +185,7 @@ impl Model {
                 contact.review = None;
                 contact.entered_queue = now;
                 contact.wait_deadline = deadline;
+                (contact.step, contact.spilled) = (0, false);
                 self.return_to_queue(id);
             }
             other => panic!("nothing to review of a contact that is {other:?}"),
@@ -204,7 +205,13 @@ impl Model {
             }
             Stage::Accepted => {
                 self.end_offer(id, OfferEnd::BridgeTimeout);
-                self.return_to_queue(id);
+                let mut last = self.c(id).past_offers.iter().rev().map(|past| past.end);
+                let silent = last.by_ref().take(3).eq([OfferEnd::BridgeTimeout; 3]);
+                if silent {
+                    self.strand(id);
+                } else {
+                    self.return_to_queue(id);
+                }
             }
             Stage::Connected | Stage::Held { .. } => {
                 self.finish_talk(id);
@@ -293,6 +300,7 @@ impl Model {
             return Err(Rejection::OutOfRange { what: "log time", value: to.0, min: 0, max });
         }
         self.now = to;
+        self.forget_old();
         Ok(())
     }
 
@@ -311,13 +319,16 @@ impl Model {
         {
             let mut first: Vec<CheckpointVote> = Vec::new();
             for vote in votes {
-                if first.iter().all(|v| v.node != vote.node) {
+                let known = self.nodes.contains_key(&vote.node);
+                if known && first.iter().all(|v| v.node != vote.node) {
                     first.push(*vote);
                 }
             }
             let of = |hash: u128| first.iter().filter(|v| v.hash == hash).count();
-            let majority = first.iter().map(|v| v.hash).find(|hash| of(*hash) * 2 > first.len());
-            if !first.is_empty() && majority != Some(own) {
+            let is_most = |count: usize| count * 2 > self.nodes.len();
+            let majority = first.iter().map(|v| v.hash).find(|hash| is_most(of(*hash)));
+            let agree = first.iter().all(|v| v.hash == own);
+            if is_most(first.len()) && !agree && majority != Some(own) {
                 self.events.push(Event::Diverged { index, own, majority });
             }
         }

@@ -15,6 +15,8 @@ use super::outcome::{Outcome, Tally};
 struct Entry {
     /// Its arrival was acknowledged.
     acknowledged: bool,
+    /// Its last known place is a queue.
+    waits: bool,
     /// Before or with this agent.
     with: Option<AgentId>,
     /// Its end was said.
@@ -50,7 +52,11 @@ impl Ledger {
         };
         let entry = self.contacts.entry(contact.clone()).or_default();
         match what {
-            ContactEvent::Enqueued { .. } => self.tally.offer(),
+            ContactEvent::Enqueued { .. } => {
+                entry.waits = true;
+                self.tally.offer();
+            }
+            ContactEvent::Queued { .. } => entry.waits = true,
             ContactEvent::Offered { agent, .. } => {
                 // One caller before two agents, or two callers before one.
                 let calls = self.busy.entry(agent.clone()).or_default();
@@ -59,6 +65,7 @@ impl Ledger {
                     self.double_offered += 1;
                 }
                 entry.with = Some(agent.clone());
+                entry.waits = false;
             }
             ContactEvent::OfferEnded { .. } => release(&mut self.busy, entry),
             ContactEvent::Connected { waited, .. } => {
@@ -72,7 +79,7 @@ impl Ledger {
             ContactEvent::Closed(record) => {
                 release(&mut self.busy, entry);
                 self.closed_twice += u64::from(entry.closed);
-                entry.closed = true;
+                (entry.closed, entry.waits) = (true, false);
                 if record.outcome == Ending::Abandoned {
                     self.tally.abandon(record.closed.since(record.arrived));
                 }
@@ -97,18 +104,16 @@ impl Ledger {
         self.double_offered
     }
 
-    /// Contacts whose end was not said, acknowledged or not.
-    pub fn open(&self) -> impl Iterator<Item = &ContactId> {
-        self.contacts.iter().filter(|(_, entry)| !entry.closed).map(|(contact, _)| contact)
+    /// Contacts whose last known place is a queue.
+    pub fn waiting(&self) -> u64 {
+        self.contacts.values().filter(|entry| entry.waits).count() as u64
     }
 
-    /// Contacts that were acknowledged, whose end was not said, and that the contact centre does
-    /// not know (any more); and those whose end was said twice.
-    pub fn lost(&self, knows: impl Fn(&ContactId) -> bool) -> u64 {
-        let forgotten = |(contact, entry): &(&ContactId, &Entry)| {
-            entry.acknowledged && !entry.closed && !knows(contact)
-        };
-        self.contacts.iter().filter(forgotten).count() as u64 + self.closed_twice
+    /// To be asked when everybody has gone home: contacts that were acknowledged and neither
+    /// ended nor wait anywhere; and those whose end was said twice.
+    pub fn lost(&self) -> u64 {
+        let nowhere = |entry: &&Entry| entry.acknowledged && !entry.closed && !entry.waits;
+        self.contacts.values().filter(nowhere).count() as u64 + self.closed_twice
     }
 }
 
@@ -186,9 +191,12 @@ mod tests {
     #[test]
     fn what_was_acknowledged_and_is_nowhere_is_lost() {
         let mut ledger = Ledger::default();
-        ledger.acknowledge(&id("a"));
-        ledger.acknowledge(&id("b"));
-        assert_eq!(ledger.open().count(), 2);
-        assert_eq!(ledger.lost(|contact| *contact == id("a")), 1);
+        for contact in ["nowhere", "waits", "with-an-agent"] {
+            ledger.acknowledge(&id(contact));
+        }
+        let queue = QueueId::new("ps").expect("a slug");
+        ledger.enter(&happened("waits", ContactEvent::Queued { queue }));
+        ledger.enter(&offered("with-an-agent", "anna"));
+        assert_eq!((ledger.waiting(), ledger.lost()), (1, 2), "nobody is at a desk any more");
     }
 }

@@ -56,10 +56,13 @@ struct ReplayedOutcome {
     outcome: Outcome,
     /// Calls that were in no hurry and still wait when the last shift is over.
     waiting: u64,
-    /// Acknowledged contacts that nobody knows any more, or that ended twice.
+    /// Acknowledged contacts that neither ended nor wait, or that ended twice.
     lost: u64,
     /// Callers who were before two agents, or agents before two callers.
     double_offered: u64,
+    /// Commands of the people in the log that the contact centre refused, by code; being too late
+    /// is no refusal.
+    refused: BTreeMap<String, u64>,
     /// The answered calls that waited longest: ask `--explain` about them.
     longest_waits: Vec<LongWait>,
     /// Hash of the state at the end, in hexadecimal.
@@ -75,7 +78,7 @@ struct LongWait {
 
 impl Report {
     pub(super) fn new(args: &ReplayArgs, log: &CallLog, replayed: &Replayed) -> Self {
-        let Replayed { ledger, centre, story } = replayed;
+        let Replayed { ledger, centre, refused, story } = replayed;
         Self {
             file: args.file.display().to_string(),
             speed: args.speed.to_string(),
@@ -89,9 +92,10 @@ impl Report {
             },
             replayed: ReplayedOutcome {
                 outcome: ledger.outcome(),
-                waiting: ledger.open().count() as u64,
-                lost: ledger.lost(|contact| centre.contact(contact).is_some()),
+                waiting: ledger.waiting(),
+                lost: ledger.lost(),
                 double_offered: ledger.double_offered(),
+                refused: refused.clone(),
                 longest_waits: ledger.longest_waits().iter().map(long_wait).collect(),
                 state_hash: format!("{:032x}", centre.state_hash()),
             },
@@ -132,6 +136,9 @@ impl Report {
         writeln!(text, "really, somebody on shift was idle in {idle} of the waiting time")?;
         writeln!(text, "still waiting {}", replayed.waiting)?;
         writeln!(text, "lost {}, double offered {}", replayed.lost, replayed.double_offered)?;
+        for (code, count) in &replayed.refused {
+            writeln!(text, "refused {code:<24} {count:>7}")?;
+        }
         for LongWait { contact, waited_s } in &replayed.longest_waits {
             writeln!(text, "long wait: {contact} {waited_s} s")?;
         }
