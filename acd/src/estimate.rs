@@ -2,7 +2,7 @@
 
 use crate::agent::Presence;
 use crate::centre::Centre;
-use crate::contact::{Place, Stage};
+use crate::contact::{Contact, Place, Stage};
 use crate::ids::{ContactId, QueueId};
 use crate::time::Millis;
 
@@ -29,8 +29,7 @@ pub struct ExpectedWait {
 }
 
 impl Centre {
-    /// Where a waiting contact stands; none: it does not wait. Costs as much as the queue is
-    /// long.
+    /// Where a waiting contact stands; none: it does not wait. Costs one look at every contact.
     pub fn position(&self, id: &ContactId) -> Option<Position> {
         let contact = self.contacts.by_key(id.as_str())?;
         if contact.stage != Stage::Queued {
@@ -48,17 +47,17 @@ impl Centre {
     }
 
     /// What a contact that arrives in this queue now should expect; none: there is no such queue.
-    /// Costs as much as the queue is long and the roster is large.
+    /// Costs one look at every contact and every agent.
     pub fn expected_wait(&self, id: &QueueId) -> Option<ExpectedWait> {
         let slot = self.queues.find(id.as_str())?;
         let queue = self.queues.get(slot);
         let mut first: Option<(Place, Millis)> = None;
         let mut waiting = 0u64;
-        for (place, contact) in self.matcher.waiting_in(slot) {
+        let in_line = |c: &&Contact| c.queue == slot && c.stage == Stage::Queued;
+        for contact in self.contacts.iter().filter(in_line) {
             waiting += 1;
-            if first.is_none_or(|(earliest, _)| place < earliest) {
-                let entered = self.contacts.get(contact).entered_queue;
-                first = Some((place, self.clocks.now.since(entered)));
+            if first.is_none_or(|(earliest, _)| contact.place() < earliest) {
+                first = Some((contact.place(), self.clocks.now.since(contact.entered_queue)));
             }
         }
         let ready = self.agents.iter().filter(|agent| {

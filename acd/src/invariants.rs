@@ -79,7 +79,7 @@ impl Centre {
     fn check_contacts(&self) -> Result<(), String> {
         for slot in self.contacts.slots() {
             let contact = self.contacts.get(slot);
-            let places = self.matcher.places_of(slot);
+            let places = self.matcher.places_of(slot, contact.place());
             let expected = usize::from(contact.stage == Stage::Queued);
             if places != expected {
                 return Err(format!(

@@ -44,6 +44,9 @@ pub struct Site {
     pub revision: Revision,
     /// Its state.
     pub state: SiteState,
+    /// The leader has not heard of it for a moment, whatever state it is in: it is not in service
+    /// before it is heard of again.
+    pub silent: bool,
     /// Its drain.
     pub drain: Option<Drain>,
     /// Counters of contacts answered by its agents, or ended unanswered with their media there.
@@ -62,6 +65,7 @@ impl Site {
             seq,
             revision: Revision(1),
             state: SiteState::Active,
+            silent: false,
             drain: None,
             metrics: Block::default(),
             engaged: 0,
@@ -104,14 +108,14 @@ impl Entity for Site {
     }
 
     fn digest(&self, (): (), out: &mut Digest) {
-        let Self { config, seq, revision, state, drain, metrics, engaged: _ } = self;
+        let Self { config, seq, revision, state, silent, drain, metrics, engaged: _ } = self;
         let SiteConfig { id, name, return_mode, leader_priority } = config;
         out.str(id.as_str()).str(name.as_str()).u8(*leader_priority);
         match return_mode {
             ReturnMode::After(ms) => out.u8(0).u64(ms.0),
             ReturnMode::ByHand => out.u8(1),
         };
-        out.u64(seq.0).u64(revision.0).str(state.word());
+        out.u64(seq.0).u64(revision.0).str(state.word()).u8(u8::from(*silent));
         if let SiteState::Returning { until } = state {
             out.option(*until, |out, t| {
                 out.u64(t.0);

@@ -295,3 +295,19 @@ fn a_city_whose_drain_expired_while_it_was_lost_comes_back_with_its_cordon() {
     s.must("olena", SiteCommand::Return { site: site("lviv"), expected: None });
     assert_eq!(s.site_state("lviv"), "active");
 }
+
+#[test]
+fn a_city_of_which_nothing_is_heard_is_not_put_into_service() {
+    let mut s = Scene::new();
+    s.suspect("lviv");
+    s.drain("lviv");
+    s.must("olena", SiteCommand::CancelDrain { site: site("lviv"), expected: None });
+    assert_eq!(s.site_state("lviv"), "suspect");
+    s.drain("lviv");
+    s.pass(Millis::days(2));
+    assert!(s.events.iter().any(|e| matches!(e, Event::Alarm(Alarm::DrainExpiredUnwell { .. }))));
+    assert_eq!(s.site_state("lviv"), "drained", "the cordon stays");
+    s.must("node-1", SiteCommand::Heard { site: site("lviv") });
+    s.must("olena", SiteCommand::Return { site: site("lviv"), expected: None });
+    assert_eq!(s.site_state("lviv"), "active");
+}

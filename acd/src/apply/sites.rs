@@ -38,10 +38,10 @@ impl Centre {
                 Ok(Reply::Done)
             }
             SiteCommand::Suspect { site } => {
-                self.observe(&site, SiteState::Active, SiteState::Suspect)
+                self.observe(&site, true, SiteState::Active, SiteState::Suspect)
             }
             SiteCommand::Heard { site } => {
-                self.observe(&site, SiteState::Suspect, SiteState::Active)
+                self.observe(&site, false, SiteState::Suspect, SiteState::Active)
             }
             SiteCommand::Lost { site } => {
                 let slot = self.find_site(&site)?;
@@ -125,9 +125,11 @@ impl Centre {
         Reply::Revised { revision }
     }
 
-    /// The leader saw a change that matters in one state only.
-    fn observe(&mut self, id: &SiteId, from: SiteState, to: SiteState) -> Outcome {
+    /// The leader began to hear nothing of a site, or heard of it again. It is noted in every
+    /// state, and changes one.
+    fn observe(&mut self, id: &SiteId, silent: bool, from: SiteState, to: SiteState) -> Outcome {
         let slot = self.find_site(id)?;
+        self.sites.get_mut(slot).silent = silent;
         if self.sites.get(slot).state == from {
             self.enter_site_state(slot, to);
         }
@@ -136,7 +138,10 @@ impl Centre {
 
     /// Sets a site's state; its agents get offers, or none any longer.
     pub(crate) fn enter_site_state(&mut self, slot: Slot<Site>, state: SiteState) {
-        let before = self.sites.get(slot).state;
+        let site = self.sites.get(slot);
+        let before = site.state;
+        let silent = site.silent && state == SiteState::Active;
+        let state = if silent { SiteState::Suspect } else { state };
         self.set_site_state(slot, state);
         if (before.takes_offers(), before.is_out()) == (state.takes_offers(), state.is_out()) {
             return;
@@ -168,6 +173,7 @@ impl Centre {
 
     /// A site is lost: its agents are unreachable, its streams broken.
     fn lose_site(&mut self, slot: Slot<Site>) {
+        self.sites.get_mut(slot).silent = false; // That it is back is said by `CaughtUp`.
         self.enter_site_state(slot, SiteState::Lost);
         self.lose_sessions(|agent| agent.live_session().is_some_and(|s| s.site == slot));
         let nodes: Vec<NodeId> =
@@ -224,7 +230,7 @@ impl Centre {
         if site.state != SiteState::Lost && drain.is_at_deadline(now) {
             self.drain_deadline(slot, drain);
         } else if drain.expiry <= now {
-            if site.state == SiteState::Lost {
+            if site.state == SiteState::Lost || site.silent {
                 let site = site.id().clone();
                 self.sites.get_mut(slot).drain = Some(Drain { expired: true, ..drain });
                 self.events.push(Event::Alarm(Alarm::DrainExpiredUnwell { site }));

@@ -283,18 +283,6 @@ impl Matcher {
         Demand::compile(key, config, view.queues, view.sites, view.skills)
     }
 
-    /// Contacts that wait in the classes of a queue, in no particular order. Costs as much as
-    /// there are.
-    pub(crate) fn waiting_in(
-        &self,
-        queue: Slot<Queue>,
-    ) -> impl Iterator<Item = (Place, Slot<Contact>)> {
-        let of_queue = self.demand_numbers.iter().filter(move |(key, _)| key.queue == queue);
-        of_queue.flat_map(|(_, number)| {
-            self.demands.class(*number).waiting.iter().map(|(place, contact)| (*place, *contact))
-        })
-    }
-
     // -- For checks -----------------------------------------------------------------------------
 
     /// An agent's standing as last told.
@@ -312,9 +300,12 @@ impl Matcher {
         Some(&self.demands.class(self.demands.class_of(contact)?).key)
     }
 
-    /// In how many places a contact waits.
-    pub(crate) fn places_of(&self, contact: Slot<Contact>) -> usize {
-        let in_class = self.demands.class_of(contact).is_some();
-        usize::from(in_class) + usize::from(self.waits_for(contact).is_some())
+    /// In how many places a contact waits, where it stands under its own place.
+    pub(crate) fn places_of(&self, contact: Slot<Contact>, place: Place) -> usize {
+        let stands = |line: &BTreeMap<Place, Slot<Contact>>| line.get(&place) == Some(&contact);
+        let class = self.demands.class_of(contact);
+        let in_class = class.is_some_and(|n| stands(&self.demands.class(n).waiting));
+        let line = self.waits_for(contact).and_then(|agent| self.for_agent.get(&agent));
+        usize::from(in_class) + usize::from(line.is_some_and(stands))
     }
 }

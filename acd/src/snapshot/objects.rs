@@ -102,25 +102,27 @@ stored_messages! {
 impl Stored<v1::Site> for Site {
     fn to_stored(&self) -> v1::Site {
         // No `..`, here and below: a new field must be stored, or be rebuilt.
-        let Self { config, seq, revision, state, drain, metrics, engaged: _ } = self;
+        let Self { config, seq, revision, state, silent, drain, metrics, engaged: _ } = self;
         v1::Site {
             config: config.to_stored(),
             seq: seq.0,
             revision: revision.0,
             state: state.to_stored(),
+            silent: *silent,
             drain: drain.to_stored(),
             metrics: metrics.to_stored(),
         }
     }
 
     fn from_stored(stored: v1::Site, at: &'static str) -> Result<Self, Rejection> {
-        let v1::Site { config, seq, revision, state, drain, metrics } = stored;
+        let v1::Site { config, seq, revision, state, silent, drain, metrics } = stored;
         let config: SiteConfig = Stored::from_stored(config, "Site.config")?;
         Ok(Self {
             config: config.normalise()?,
             seq: Seq(seq),
             revision: Revision(revision),
             state: Stored::from_stored(state, "Site.state")?,
+            silent,
             drain: Stored::from_stored(drain, at)?,
             metrics: Stored::from_stored(metrics, "Site.metrics")?,
             engaged: 0,

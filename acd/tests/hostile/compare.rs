@@ -216,6 +216,7 @@ fn sites(is: &acd::site::Site, model: &Model, should: &things::Site) -> Finding 
     same("number", is.seq.0, should.seq)?;
     same("revision", is.revision.0, should.revision)?;
     same("state", is.state, should.state)?;
+    same("silent", is.silent, should.silent)?;
     same("drain", is.drain, should.drain)?;
     same("metrics", &is.metrics, &should.metrics)?;
     same("engaged", is.engaged(), model.engaged_at(&should.config.id))

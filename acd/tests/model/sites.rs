@@ -45,13 +45,17 @@ impl Model {
             }
             SiteCommand::NodeLost { node } => self.lose_node(node).map(|()| Reply::Done),
             SiteCommand::Suspect { site } => {
-                if self.find_site(&site)?.state == SiteState::Active {
+                let was = self.find_site(&site)?.state;
+                self.sm(&site).silent = true;
+                if was == SiteState::Active {
                     self.enter_state(&site, SiteState::Suspect);
                 }
                 Ok(Reply::Done)
             }
             SiteCommand::Heard { site } => {
-                if self.find_site(&site)?.state == SiteState::Suspect {
+                let was = self.find_site(&site)?.state;
+                self.sm(&site).silent = false;
+                if was == SiteState::Suspect {
                     self.enter_state(&site, SiteState::Active);
                 }
                 Ok(Reply::Done)
@@ -132,7 +136,10 @@ impl Model {
         let (seq, state) = (self.next_seq(), SiteState::Active);
         let metrics = Block::default();
         let id = config.id.clone();
-        self.sites.insert(id, Site { config, seq, revision: 1, state, drain: None, metrics });
+        self.sites.insert(
+            id,
+            Site { config, seq, revision: 1, state, silent: false, drain: None, metrics },
+        );
     }
 
     fn delete_site(&mut self, id: &SiteId, expected: Option<Revision>) -> Outcome {
@@ -202,7 +209,11 @@ impl Model {
 
     /// Sets a site's state, and lets go whom it kept.
     fn enter_state(&mut self, id: &SiteId, state: SiteState) {
-        let was_out = is_out(self.sites[id].state);
+        let site = &self.sites[id];
+        let was_out = is_out(site.state);
+        // Nobody is in service of whom nothing is heard.
+        let silent = site.silent && state == SiteState::Active;
+        let state = if silent { SiteState::Suspect } else { state };
         self.set_site_state(id, state);
         if !was_out && is_out(state) {
             // Who waits for agents there may leave.
@@ -218,6 +229,7 @@ impl Model {
     }
 
     fn lose_site(&mut self, id: &SiteId) {
+        self.sm(id).silent = false;
         self.enter_state(id, SiteState::Lost);
         self.lose_sessions(|a| a.session.as_ref().is_some_and(|s| s.site == *id));
         let nodes: Vec<NodeId> =
@@ -260,10 +272,16 @@ impl Model {
                 self.enter_state(id, SiteState::Active);
             }
             (SiteState::Lost, Some(drain)) if drain.expiry <= now => {
-                // The cordon stays, and people know.
-                self.sm(id).drain = Some(Drain { expired: true, ..drain });
-                let alarm = Alarm::DrainExpiredUnwell { site: id.clone() };
-                self.events.push(Event::Alarm(alarm));
+                self.drain_expired_unwell(id, drain);
+            }
+            (_, Some(drain))
+                if site.silent
+                    && drain.expiry <= now
+                    && (drain.deadline_passed
+                        || drain.deadline > now
+                        || drain.deadline > drain.expiry) =>
+            {
+                self.drain_expired_unwell(id, drain);
             }
             // One after the other, whenever they are noticed.
             (_, Some(drain))
@@ -276,6 +294,12 @@ impl Model {
             (_, Some(drain)) if drain.expiry <= now => self.lift_drain(id),
             other => panic!("nothing is due of {id}: {other:?}"),
         }
+    }
+
+    /// The cordon stays, and people know.
+    fn drain_expired_unwell(&mut self, id: &SiteId, drain: Drain) {
+        self.sm(id).drain = Some(Drain { expired: true, ..drain });
+        self.events.push(Event::Alarm(Alarm::DrainExpiredUnwell { site: id.clone() }));
     }
 
     fn lift_drain(&mut self, id: &SiteId) {

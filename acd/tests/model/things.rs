@@ -225,6 +225,7 @@ pub struct Site {
     pub seq: u64,
     pub revision: u64,
     pub state: SiteState,
+    pub silent: bool,
     pub drain: Option<Drain>,
     pub metrics: Block<QueueCounters>,
 }
