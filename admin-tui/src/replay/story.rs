@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use acd::Centre;
-use acd::event::{ContactEvent, Event, OfferReason};
+use acd::config::Strategy;
+use acd::event::{ContactEvent, Event, OfferEnd, OfferReason, OverflowCause, SiteChoice};
 use acd::explain::Explanation;
 use acd::ids::ContactId;
-use acd::time::LogTime;
+use acd::record::Outcome;
+use acd::time::{LogTime, Millis};
 use serde::Serialize;
 
 use super::calls::clock_time;
@@ -102,25 +104,156 @@ fn describe(what: &ContactEvent) -> String {
             format!("arrived in {queue} by {site}, priority {}", priority.get())
         }
         ContactEvent::Queued { queue } => format!("waits in {queue}"),
+        ContactEvent::Scheduled { until } => format!("will wait from {}", clock_time(*until)),
+        ContactEvent::StepReached { step } => format!("reached step {}", number_of(*step)),
+        ContactEvent::PlaceChanged { from, to, step } => {
+            let gained = seconds(Millis(from.saturating_sub(*to).unsigned_abs()));
+            format!("moved up by {gained} on reaching step {}", number_of(*step))
+        }
+        ContactEvent::Spilled => "need not stay at its own site any longer".into(),
+        ContactEvent::PreferredGivenUp { agent } => format!("waits no longer for {agent} alone"),
         ContactEvent::Offered { agent, site, token, .. } => {
             format!("offered to {agent} in {site} (token {})", token.0)
         }
-        ContactEvent::OfferEnded { agent, end, .. } => format!("no longer with {agent}: {end:?}"),
+        ContactEvent::OfferEnded { agent, end, .. } => {
+            format!("no longer with {agent}: {}", describe_end(*end))
+        }
         ContactEvent::Accepted { agent, .. } => format!("accepted by {agent}"),
         ContactEvent::Connected { agent, waited, .. } => {
-            format!("answered by {agent} after {} s", waited.0 as f64 / 1_000.0)
+            format!("answered by {agent} after {}", seconds(*waited))
         }
-        ContactEvent::Closed(record) => format!("closed: {:?}", record.outcome),
-        other => format!("{other:?}"),
+        ContactEvent::Held => "on hold".into(),
+        ContactEvent::Retrieved => "off hold".into(),
+        ContactEvent::WrapUpStarted { agent } => format!("{agent} wraps up"),
+        ContactEvent::Transferred { agent, from, to } => {
+            format!("passed on by {agent} from {from} to {to}")
+        }
+        ContactEvent::Overflowed { from, to, cause } => {
+            format!("moved from {from} to {to}: {}", describe_cause(*cause))
+        }
+        ContactEvent::BecameCallback { cause: None } => {
+            "will be called back, as the customer asked".into()
+        }
+        ContactEvent::BecameCallback { cause: Some(cause) } => {
+            format!("will be called back: {}", describe_cause(*cause))
+        }
+        ContactEvent::Stranded { .. } => "its ingress is gone; it keeps its place".into(),
+        ContactEvent::Resumed => "its ingress is back".into(),
+        ContactEvent::Orphaned { .. } => "its agent or ingress is gone while they talk".into(),
+        ContactEvent::Adopted => "its agent or ingress is back".into(),
+        ContactEvent::ConsultStarted { consult } => {
+            format!("a colleague is asked (contact {consult})")
+        }
+        ContactEvent::DispositionSet { disposition, resolved } => {
+            let resolved = if *resolved { "resolved" } else { "not resolved" };
+            format!("noted: {disposition}, {resolved}")
+        }
+        ContactEvent::RecordingSet { reference } => format!("recorded: {reference}"),
+        ContactEvent::CsatReceived { score } => format!("the customer gave {score} of 100"),
+        ContactEvent::Closed(record) => format!("closed: {}", describe_outcome(record.outcome)),
     }
+}
+
+/// The state machine counts steps from 0, people from 1.
+fn number_of(step: u8) -> u32 {
+    u32::from(step) + 1
+}
+
+fn seconds(duration: Millis) -> String {
+    format!("{} s", duration.0 as f64 / 1_000.0)
 }
 
 fn describe_reason(reason: &OfferReason) -> String {
     let OfferReason { preferred, step, grade, site, strategy, key } = reason;
     let preferred = if *preferred { "preferred, " } else { "" };
-    format!(
-        "{preferred}step {}, grade {}, site {site:?}, {strategy:?} {key}",
-        u32::from(*step) + 1,
-        grade.get()
-    )
+    let site = match site {
+        SiteChoice::Any => "any site",
+        SiteChoice::Local => "own site",
+        SiteChoice::Spilled => "another site after waiting for its own",
+        SiteChoice::Share => "site furthest behind its share",
+        SiteChoice::FreeCapacity => "site with the most free agents",
+    };
+    let strategy = match strategy {
+        Strategy::LongestIdle => format!("longest idle, since {key}"),
+        Strategy::LeastOccupied => format!("least occupied, {} %", *key as f64 / 10_000.0),
+        Strategy::MostSkilled => format!("most skilled, levels sum to {key}"),
+        Strategy::RoundRobin => format!("round robin, last offer {key}"),
+    };
+    format!("{preferred}step {}, grade {}, {site}, {strategy}", number_of(*step), grade.get())
+}
+
+fn describe_end(end: OfferEnd) -> &'static str {
+    match end {
+        OfferEnd::Declined => "declined",
+        OfferEnd::Rona => "rang in vain",
+        OfferEnd::AgentLost => "the agent is gone",
+        OfferEnd::BridgeFailed => "the two could not be connected",
+        OfferEnd::BridgeTimeout => "the two were not connected in time",
+        OfferEnd::Abandoned => "the customer left",
+        OfferEnd::IngressLost => "its ingress is gone",
+        OfferEnd::Withdrawn => "taken back",
+        OfferEnd::Transferred => "passed on",
+    }
+}
+
+fn describe_cause(cause: OverflowCause) -> &'static str {
+    match cause {
+        OverflowCause::Closed => "the queue is closed",
+        OverflowCause::Full => "the queue is full",
+        OverflowCause::WaitedTooLong => "it waited too long",
+        OverflowCause::Moved => "a supervisor moved it",
+        OverflowCause::Deleted => "the queue was deleted",
+        OverflowCause::Drained => "its site is being drained",
+    }
+}
+
+fn describe_outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Handled => "handled",
+        Outcome::Abandoned => "the customer left before an answer",
+        Outcome::WaitedTooLong => "turned away after waiting too long",
+        Outcome::TurnedAwayClosed => "turned away, the queue was closed",
+        Outcome::TurnedAwayFull => "turned away, the queue was full",
+        Outcome::Flushed => "turned away when the queue closed",
+        Outcome::LostIngress => "its ingress did not come back in time",
+        Outcome::Orphaned => "its agent or ingress was gone for too long",
+        Outcome::Removed => "a supervisor removed it",
+        Outcome::ConsultOver => "the contact it was a consultation for ended first",
+        Outcome::Cut => "a drain cut it",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use acd::config::Grade;
+    use acd::ids::{AgentId, OfferToken};
+
+    #[test]
+    fn the_keys_that_won_are_told_in_words() {
+        let grade = Grade::new(2).expect("in range");
+        let reason = |preferred, site, strategy, key| {
+            describe_reason(&OfferReason { preferred, step: 0, grade, site, strategy, key })
+        };
+        assert_eq!(
+            reason(false, SiteChoice::Any, Strategy::LongestIdle, 36_834),
+            "step 1, grade 2, any site, longest idle, since 36834"
+        );
+        assert_eq!(
+            reason(true, SiteChoice::Local, Strategy::LeastOccupied, 412_500),
+            "preferred, step 1, grade 2, own site, least occupied, 41.25 %"
+        );
+    }
+
+    #[test]
+    fn what_happened_is_told_in_words() {
+        let agent = AgentId::new("anna").expect("a slug");
+        let ended = ContactEvent::OfferEnded { token: OfferToken(7), agent, end: OfferEnd::Rona };
+        assert_eq!(describe(&ended), "no longer with anna: rang in vain");
+        let moved = ContactEvent::PlaceChanged { from: 90_000, to: 60_000, step: 1 };
+        assert_eq!(describe(&moved), "moved up by 30 s on reaching step 2");
+        let cause = Some(OverflowCause::WaitedTooLong);
+        let callback = ContactEvent::BecameCallback { cause };
+        assert_eq!(describe(&callback), "will be called back: it waited too long");
+    }
 }
