@@ -272,3 +272,69 @@ impl Rejection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+
+    use super::*;
+
+    /// One refusal of each kind, chained: whoever adds a kind is asked by the compiler for the one
+    /// that follows it.
+    fn after(rejection: &Rejection) -> Option<Rejection> {
+        use Rejection as R;
+        let contact = || ContactId::new("c-1").expect("printable");
+        let text = || String::from("x");
+        Some(match rejection {
+            R::Malformed { .. } => R::InvalidId { kind: "queue", text: text() },
+            R::InvalidId { .. } => R::InvalidLabel { text: text() },
+            R::InvalidLabel { .. } => R::InvalidAttributes { what: text() },
+            R::InvalidAttributes { .. } => R::OutOfRange { what: "x", value: 2, min: 0, max: 1 },
+            R::OutOfRange { .. } => R::NamedTwice { what: "skill", id: text() },
+            R::NamedTwice { .. } => R::ReservedName { name: text() },
+            R::ReservedName { .. } => R::InvalidConfig { what: "x" },
+            R::InvalidConfig { .. } => R::NotPermitted { principal: text(), needed: Roles::NONE },
+            R::NotPermitted { .. } => R::NotYours { principal: text(), owner: text() },
+            R::NotYours { .. } => R::AlreadyInitialised,
+            R::AlreadyInitialised => R::NotInitialised,
+            R::NotInitialised => R::Unknown { kind: "queue", id: text() },
+            R::Unknown { .. } => {
+                R::StaleRevision { id: text(), expected: Revision(1), actual: Revision(2) }
+            }
+            R::StaleRevision { .. } => R::InUse { id: text(), by: text() },
+            R::InUse { .. } => R::LimitReached { what: "x", max: 1 },
+            R::LimitReached { .. } => R::ContactIdReused { contact: contact() },
+            R::ContactIdReused { .. } => R::ChannelNotTaken { queue: text() },
+            R::ChannelNotTaken { .. } => R::NoSite,
+            R::NoSite => R::StaleToken { contact: contact(), now: ContactNow::Closed },
+            R::StaleToken { .. } => R::WrongState { contact: contact(), state: "held" },
+            R::WrongState { .. } => R::StaleSession { agent: text() },
+            R::StaleSession { .. } => R::AgentBusy { agent: text() },
+            R::AgentBusy { .. } => R::WrongSiteState { site: text(), state: "lost" },
+            R::WrongSiteState { .. } => R::WrongVersion { now: 1, next: 2, to: 3 },
+            R::WrongVersion { .. } => R::TimeGoesBack,
+            R::TimeGoesBack => R::NotAReplay,
+            R::NotAReplay => R::NotFirst,
+            R::NotFirst => R::RequestTooOld,
+            R::RequestTooOld => R::RequestFromFuture,
+            R::RequestFromFuture => R::RequestReused,
+            R::RequestReused => R::BadSnapshot { what: "x".into() },
+            // The first answer has the code of the refusal that it was.
+            R::BadSnapshot { .. } | R::FirstAnswer { .. } => return None,
+        })
+    }
+
+    #[test]
+    fn every_code_has_an_entry_in_the_reference() {
+        let reference = include_str!("../../docs/errors.md");
+        let heading = |line: &'static str| line.strip_prefix("### `")?.strip_suffix('`');
+        let entries: BTreeSet<&str> = reference.lines().filter_map(heading).collect();
+        let first = Rejection::Malformed { what: "x".into() };
+        let all = core::iter::successors(Some(first), after);
+        let codes: BTreeSet<String> = all.map(|rejection| rejection.code().into()).collect();
+        assert!(
+            codes.iter().map(String::as_str).eq(entries.iter().copied()),
+            "{codes:?} {entries:?}"
+        );
+    }
+}

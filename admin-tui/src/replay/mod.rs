@@ -167,9 +167,9 @@ fn not_a_log(path: &Path, error: &CallLogError) -> Failure {
         code: ErrorCode::NotACallLog,
         what: format!("{} is no call log", path.display()),
         why: error.to_string(),
-        remedy: "give a file of tab-separated columns whose first line names them: vru+line, \
-                 call_id, customer_id, priority, type, date, vru_entry, vru_exit, q_start, q_exit, \
-                 q_time, outcome, ser_start, ser_exit, ser_time, server"
+        // A header without any of the columns is told all of them by `why` already.
+        remedy: "give a file of tab-separated columns whose first line names them; \
+                 docs/errors.md lists them"
             .into(),
     }
 }
