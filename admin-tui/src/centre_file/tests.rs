@@ -1,6 +1,9 @@
+use acd::Centre;
 use acd::channel::{Channel, Channels, Media, Medium};
-use acd::command::{ConfigCommand, SiteCommand};
+use acd::command::{ClusterCommand, ConfigCommand, SiteCommand, Submission};
 use acd::config::{AgentConfig, HeadStart, Overflow, QueueConfig, ReturnMode, SitePolicy};
+use acd::ids::{PrincipalId, SiteId};
+use acd::text::Label;
 use acd::time::{LogTime, Millis};
 
 use super::*;
@@ -123,6 +126,8 @@ site = "kyiv"
 id = "olena"
 roles = ["admin", "operator", "supervisor", "viewer", "gateway"]
 "#;
+
+const REFERENCE: &str = include_str!("../../../docs/centre-file.md");
 
 /// What a file must have to be read at all.
 const MINIMAL_QUEUE: &str = "[[queue]]\nid = \"ps\"\nname = \"Regular\"\n";
@@ -322,4 +327,34 @@ fn a_reference_to_what_is_not_in_the_file_is_refused() {
         error(nowhere).to_string(),
         "principal edge names the site kyiv, which is not in the file"
     );
+}
+
+#[test]
+fn the_example_of_the_reference_makes_a_centre() {
+    let example = REFERENCE.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
+    let file = parse(example.expect("an example"));
+    let admin = PrincipalId::new("setup").expect("a slug");
+    let init = ClusterCommand::Init {
+        cluster: Label::new("example").expect("a label"),
+        site: SiteId::new("kyiv").expect("a slug"),
+        admin: admin.clone(),
+        replay: false,
+    };
+    let commands = file.to_commands(NOW).expect("checked");
+    let mut centre = Centre::new();
+    for (index, command) in (1..).zip([init.into()].into_iter().chain(commands)) {
+        let submission = Submission::new(admin.clone(), command);
+        let outcome = centre.apply(index, NOW, submission.clone(), &mut Vec::new());
+        assert!(outcome.is_ok(), "{outcome:?} {submission:?}");
+    }
+    assert_eq!(centre.counts(), (0, 1, 3, 3), "contacts, agents, queues, sites");
+}
+
+#[test]
+fn the_reference_has_every_field() {
+    let fields = EVERYTHING.lines().filter_map(|line| line.split_once(" = "));
+    let is_name = |key: &&str| key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    for field in fields.map(|(key, _)| key.trim()).filter(is_name) {
+        assert!(REFERENCE.contains(&format!("`{field}`")), "{field}");
+    }
 }
