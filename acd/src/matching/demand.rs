@@ -147,6 +147,12 @@ impl Demands {
         self.filled[medium.index()].set(number, head.is_some());
     }
 
+    /// The one of `classes` in which the first place for one of these media is.
+    pub(super) fn first(&self, classes: &SparseBits, media: Media) -> Option<(u32, Place)> {
+        let of_medium = |m: Medium| classes.least(&self.filled[m.index()], &self.heads);
+        media.iter().filter_map(of_medium).min_by_key(|(_, place)| *place)
+    }
+
     /// Those of `classes` in which somebody waits for one of these media, with the first place.
     pub(super) fn heads<'a>(
         &'a self,

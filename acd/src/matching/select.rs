@@ -85,8 +85,7 @@ impl Matcher {
         let class = self.supply.class(self.supply.class_of(agent)?);
         let mut best: Option<(Grade, Place, Slot<Contact>)> = None;
         for (grade, demands) in &class.demands {
-            let first = self.demands.heads(demands, media).min_by_key(|(_, place)| *place);
-            let Some((number, place)) = first else {
+            let Some((number, place)) = self.demands.first(demands, media) else {
                 continue;
             };
             let head = self.demands.class(number).waiting.first_key_value();
@@ -159,18 +158,18 @@ impl Matcher {
     ) -> Option<(Fit, Slot<Agent>, LaneKey)> {
         let picky = view.contacts.get(contact).excludes_anybody(view.now);
         for (fit, supplies) in &class.tiers {
-            let heads = self.supply.heads(supplies, class.lane);
-            let here =
-                heads.filter(|(n, _)| site.is_none_or(|s| self.supply.class(*n).key.site == s));
-            let best = if picky {
+            let best = if !picky && site.is_none() {
+                let first = self.supply.best(supplies, class.lane);
+                first.and_then(|(n, key)| Some((key, self.supply.class(n).first(class.lane)?)))
+            } else {
+                let heads = self.supply.heads(supplies, class.lane);
+                let here =
+                    heads.filter(|(n, _)| site.is_none_or(|s| self.supply.class(*n).key.site == s));
                 let allowed = here.filter_map(|(n, _)| {
                     let mut free = self.supply.class(n).in_order(class.lane);
-                    free.find(|(_, agent)| !self.excludes(contact, *agent, view))
+                    free.find(|(_, agent)| !picky || !self.excludes(contact, *agent, view))
                 });
                 allowed.min_by_key(|(key, _)| *key)
-            } else {
-                let first = here.min_by_key(|(_, key)| *key);
-                first.and_then(|(n, key)| Some((key, self.supply.class(n).first(class.lane)?)))
             };
             if let Some((key, agent)) = best {
                 return Some((*fit, agent, key));

@@ -313,6 +313,12 @@ impl Supply {
         }
     }
 
+    /// The one of `classes` whose best free agent in this lane is best.
+    pub(super) fn best(&self, classes: &SparseBits, lane: Lane) -> Option<(u32, LaneKey)> {
+        let heads = &self.heads[lane.index()];
+        classes.least(&heads.filled, &heads.keys)
+    }
+
     /// Those of `classes` that have somebody free in this lane, with the key of the best.
     pub(super) fn heads<'a>(
         &'a self,
