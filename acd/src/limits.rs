@@ -25,7 +25,7 @@ pub const ATTRIBUTE_NAME_BYTES_MAX: usize = 64;
 
 /// Live contacts in all. At 1 KB each 200 MB; a city of ten million in a crisis.
 pub const CONTACTS_MAX: usize = 200_000;
-/// Waiting contacts in one queue; a queue's own `max_length` may be lower.
+/// Waiting contacts in one queue; a queue's own `length_max` may be lower.
 pub const QUEUE_LENGTH_MAX: u32 = 100_000;
 /// Agents on the roster. At 1 KB each 128 MB.
 pub const AGENTS_MAX: usize = 131_072;

@@ -1,6 +1,7 @@
 //! Why a command was refused. A refused command changes nothing.
 
 use alloc::{boxed::Box, string::String};
+use core::fmt;
 
 use crate::ids::{ContactId, Revision};
 use crate::roles::Roles;
@@ -14,6 +15,16 @@ pub enum ContactNow {
     WithAgent,
     /// It is closed.
     Closed,
+}
+
+impl fmt::Display for ContactNow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Waiting => "waits",
+            Self::WithAgent => "is with an agent under another token",
+            Self::Closed => "is closed",
+        })
+    }
 }
 
 /// Why a command was refused.
@@ -79,7 +90,7 @@ pub enum Rejection {
         what: &'static str,
     },
     /// The principal has none of the roles it takes.
-    #[error("{principal} may not do this; it takes one of the roles {needed:?}")]
+    #[error("{principal} may not do this; it takes one of the roles: {needed}")]
     NotPermitted {
         /// Who asked.
         principal: String,
@@ -109,7 +120,7 @@ pub enum Rejection {
         id: String,
     },
     /// The object is not at the revision the command expects.
-    #[error("{id} is at revision {actual:?}, not {expected:?}; look again")]
+    #[error("{id} is at revision {actual}, not {expected}; look again")]
     StaleRevision {
         /// The object.
         id: String,
@@ -150,7 +161,7 @@ pub enum Rejection {
     #[error("neither the contact nor its ingress names a site")]
     NoSite,
     /// The token is not that of the contact's present offer.
-    #[error("contact {contact}: the offer is over; now: {now:?}")]
+    #[error("contact {contact}: the offer is over; the contact {now}")]
     StaleToken {
         /// The contact.
         contact: ContactId,

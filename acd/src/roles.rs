@@ -1,6 +1,8 @@
 //! Who may do what. Roles are state: a role that is taken away in one log entry is gone for the
 //! next command, on every replica.
 
+use core::fmt;
+
 use crate::channel::small_set;
 use crate::command::{AgentCommand, Command, ConfigCommand, ContactCommand};
 use crate::ids::{PrincipalId, Revision, SiteId};
@@ -39,6 +41,20 @@ impl Role {
         Self::Agent,
         Self::Gateway,
     ];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Supervisor => "supervisor",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+            Self::Node => "node",
+            Self::Ingress => "ingress",
+            Self::Agent => "agent",
+            Self::Gateway => "gateway",
+        }
+    }
 }
 
 small_set!(
@@ -50,6 +66,16 @@ impl Roles {
     /// Whether any of `needed` is held.
     pub fn any_of(self, needed: Self) -> bool {
         self.0 & needed.0 != 0
+    }
+}
+
+impl fmt::Display for Roles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, role) in self.iter().enumerate() {
+            let separator = if at == 0 { "" } else { ", " };
+            write!(f, "{separator}{}", role.word())?;
+        }
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::bits::{DenseBits, SparseBits};
 use super::fit::{Demand, DemandKey, Fit};
+use super::numbered::Numbered;
 use super::supply::Lane;
 use crate::channel::{Media, Medium};
 use crate::contact::{Contact, Place};
@@ -52,8 +53,7 @@ const NOBODY: Place = Place { effective: i64::MAX, seq: Seq(u64::MAX) };
 /// All demand classes.
 #[derive(Default)]
 pub(super) struct Demands {
-    classes: Vec<Option<DemandClass>>,
-    vacant: Vec<u32>,
+    classes: Numbered<DemandClass>,
     /// Contacts' classes, by slot.
     at: Vec<Option<u32>>,
     heads: Vec<Place>,
@@ -64,47 +64,34 @@ pub(super) struct Demands {
 
 impl Demands {
     pub(super) fn class(&self, number: u32) -> &DemandClass {
-        match &self.classes[number as usize] {
-            Some(class) => class,
-            None => unreachable!("a class that is gone is referred to"),
-        }
+        self.classes.get(number)
     }
 
     pub(super) fn class_mut(&mut self, number: u32) -> &mut DemandClass {
-        match &mut self.classes[number as usize] {
-            Some(class) => class,
-            None => unreachable!("a class that is gone is referred to"),
-        }
+        self.classes.get_mut(number)
     }
 
     /// Adds a class; its links are the caller's business.
     pub(super) fn add(&mut self, key: DemandKey, demand: Demand) -> u32 {
         let lane = Lane::new(key.channel.medium(), demand.strategy);
         let class = DemandClass { key, demand, lane, waiting: BTreeMap::new(), tiers: Vec::new() };
-        if let Some(number) = self.vacant.pop() {
-            self.classes[number as usize] = Some(class);
-            return number;
+        let (number, is_new) = self.classes.add(class);
+        if is_new {
+            self.heads.push(NOBODY);
         }
-        self.classes.push(Some(class));
-        self.heads.push(NOBODY);
-        self.classes.len() as u32 - 1
+        number
     }
 
     /// Removes a class in which nobody waits.
     pub(super) fn remove(&mut self, number: u32) -> DemandKey {
-        let Some(class) = self.classes[number as usize].take() else {
-            unreachable!("a class that is gone is referred to");
-        };
+        let class = self.classes.remove(number);
         debug_assert!(class.waiting.is_empty());
-        self.vacant.push(number);
         class.key
     }
 
     /// Numbers of the classes there are.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u32> + use<> {
-        let live: Vec<u32> =
-            (0u32..).zip(&self.classes).filter(|(_, c)| c.is_some()).map(|(n, _)| n).collect();
-        live.into_iter()
+        self.classes.numbers()
     }
 
     /// The class a contact waits in.

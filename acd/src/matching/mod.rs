@@ -19,6 +19,7 @@
 mod bits;
 mod demand;
 pub(crate) mod fit;
+mod numbered;
 mod select;
 mod supply;
 

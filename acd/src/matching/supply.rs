@@ -8,6 +8,7 @@ use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
 use super::bits::{DenseBits, SparseBits};
 use super::fit::SupplyKey;
+use super::numbered::Numbered;
 use crate::agent::Agent;
 use crate::channel::{Media, Medium};
 use crate::config::{Grade, Strategy};
@@ -157,8 +158,7 @@ struct Heads {
 /// All supply classes.
 #[derive(Default)]
 pub(super) struct Supply {
-    classes: Vec<Option<SupplyClass>>,
-    vacant: Vec<u32>,
+    classes: Numbered<SupplyClass>,
     /// Agents' places, by slot.
     at: Vec<Option<Membership>>,
     heads: [Heads; LANES],
@@ -166,48 +166,34 @@ pub(super) struct Supply {
 
 impl Supply {
     pub(super) fn class(&self, number: u32) -> &SupplyClass {
-        match &self.classes[number as usize] {
-            Some(class) => class,
-            None => unreachable!("a class that is gone is referred to"),
-        }
+        self.classes.get(number)
     }
 
     pub(super) fn class_mut(&mut self, number: u32) -> &mut SupplyClass {
-        match &mut self.classes[number as usize] {
-            Some(class) => class,
-            None => unreachable!("a class that is gone is referred to"),
-        }
+        self.classes.get_mut(number)
     }
 
     /// Adds a class; its links are the caller's business.
     pub(super) fn add(&mut self, key: SupplyKey) -> u32 {
-        let class = Some(SupplyClass::new(key));
-        if let Some(number) = self.vacant.pop() {
-            self.classes[number as usize] = class;
-            return number;
+        let (number, is_new) = self.classes.add(SupplyClass::new(key));
+        if is_new {
+            for heads in &mut self.heads {
+                heads.keys.push(NOBODY);
+            }
         }
-        self.classes.push(class);
-        for heads in &mut self.heads {
-            heads.keys.push(NOBODY);
-        }
-        self.classes.len() as u32 - 1
+        number
     }
 
     /// Removes a class without members.
     pub(super) fn remove(&mut self, number: u32) -> SupplyKey {
-        let Some(class) = self.classes[number as usize].take() else {
-            unreachable!("a class that is gone is referred to");
-        };
+        let class = self.classes.remove(number);
         debug_assert!(class.members.is_empty());
-        self.vacant.push(number);
         class.key
     }
 
     /// Numbers of the classes there are.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u32> + use<> {
-        let live: Vec<u32> =
-            (0u32..).zip(&self.classes).filter(|(_, c)| c.is_some()).map(|(n, _)| n).collect();
-        live.into_iter()
+        self.classes.numbers()
     }
 
     /// The class an agent is in.
