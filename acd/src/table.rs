@@ -2,10 +2,10 @@
 //!
 //! - Slots are an optimisation of this replica. They differ between replicas after a restore, so
 //!   a slot never reaches a hash, an event or an order.
-//! - Slots live in pages behind `Arc`. [`Table::fork`] copies the page pointers, less than a tenth
+//! - Slots live in pages behind `Arc`. `fork` copies the page pointers, less than a tenth
 //!   of a millisecond for 100,000 entities; a page that changes while a fork lives is copied first.
 //!   That is how a snapshot is written beside a running state machine.
-//! - Every write goes through [`Table::get_mut`], which notes the slot. After a command the timers
+//! - Every write goes through `get_mut`, which notes the slot. After a command the timers
 //!   of the noted slots are brought in line; after an entry they are hashed anew, once each,
 //!   whatever the commands did to them.
 
