@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Outcome, unknown};
+use super::Outcome;
 use crate::agent::{Agent, Presence, Session};
 use crate::centre::Centre;
 use crate::channel::{Media, Medium};
@@ -102,9 +102,7 @@ impl Centre {
     fn log_in(&mut self, principal: &PrincipalId, id: &AgentId, node: NodeId) -> Outcome {
         self.check_owner(principal, id.as_str())?;
         let slot = self.find_agent(id)?;
-        let Some(site) = self.nodes.get(&node).map(|n| n.site) else {
-            return Err(unknown("node", &alloc::format!("{}", node.0)));
-        };
+        let site = self.find_node(node)?;
         let epoch = SessionEpoch(self.next_seq().0);
         self.account(slot);
         let site_id = self.sites.get(site).id().clone();

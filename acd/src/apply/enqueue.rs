@@ -17,7 +17,7 @@ use crate::reply::Reply;
 use crate::site::Site;
 use crate::table::Slot;
 use crate::text::Attributes;
-use crate::time::Millis;
+use crate::time::{LogTime, Millis};
 
 use super::waiting::can_become_callback;
 use super::{Outcome, unknown};
@@ -72,19 +72,12 @@ impl Centre {
         if let Some(wait) = command.preferred_wait {
             crate::config::queue::check_duration(wait)?;
         }
-        let later = command.not_before.filter(|at| *at > self.clocks.now);
-        if later.is_some() && channel != Channel::Callback {
+        let is_later = command.not_before.is_some_and(|at| at > self.clocks.now);
+        if is_later && channel != Channel::Callback {
             let what = "only callbacks can be scheduled";
             return Err(Rejection::InvalidConfig { what });
         }
-        if later.is_some_and(|at| at.since(self.clocks.now) > limits::DURATION_MAX) {
-            return Err(Rejection::OutOfRange {
-                what: "time of a callback from now, ms",
-                value: later.map_or(0, |at| at.since(self.clocks.now).0),
-                min: 0,
-                max: limits::DURATION_MAX.0,
-            });
-        }
+        let later = self.time_of_callback(command.not_before)?;
         self.check_room_for_contact()?;
         let head_start = config.head_start(priority);
         let new = NewContact {
@@ -132,6 +125,23 @@ impl Centre {
             None => self.wait(slot),
         }
         Ok(reply)
+    }
+
+    /// When a callback is wanted, if that is later than now.
+    pub(crate) fn time_of_callback(
+        &self,
+        not_before: Option<LogTime>,
+    ) -> Result<Option<LogTime>, Rejection> {
+        let Some(at) = not_before.filter(|at| *at > self.clocks.now) else {
+            return Ok(None);
+        };
+        let value = at.since(self.clocks.now).0;
+        let max = limits::DURATION_MAX.0;
+        if value > max {
+            let what = "time of a callback from now, ms";
+            return Err(Rejection::OutOfRange { what, value, min: 0, max });
+        }
+        Ok(Some(at))
     }
 
     /// The answer a repeat gets; an error if the id belongs to something else.
@@ -295,7 +305,7 @@ impl Centre {
     }
 
     /// A callback whose time has not come.
-    pub(crate) fn schedule(&mut self, slot: Slot<Contact>, until: crate::time::LogTime) {
+    pub(crate) fn schedule(&mut self, slot: Slot<Contact>, until: LogTime) {
         let contact = self.contacts.get_mut(slot);
         contact.stage = Stage::Scheduled { until };
         contact.review = Some(until);

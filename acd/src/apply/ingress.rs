@@ -86,15 +86,7 @@ impl Centre {
             let state = contact.stage.word();
             return Err(Rejection::WrongState { contact: id.clone(), state });
         }
-        let later = not_before.filter(|at| *at > self.clocks.now);
-        if later.is_some_and(|at| at.since(self.clocks.now) > limits::DURATION_MAX) {
-            return Err(Rejection::OutOfRange {
-                what: "time of a callback from now, ms",
-                value: later.map_or(0, |at| at.since(self.clocks.now).0),
-                min: 0,
-                max: limits::DURATION_MAX.0,
-            });
-        }
+        let later = self.time_of_callback(not_before)?;
         let was_stranded = matches!(contact.stage, Stage::Stranded { .. });
         self.make_callback(slot, None);
         match later {
@@ -161,9 +153,7 @@ impl Centre {
 
     fn attach(&mut self, principal: &PrincipalId, ingress: PrincipalId, node: NodeId) -> Outcome {
         self.check_stream(principal, &ingress)?;
-        if !self.nodes.contains_key(&node) {
-            return Err(unknown("node", &alloc::format!("{}", node.0)));
-        }
+        self.find_node(node)?;
         if !self.holds_any(&ingress, Roles::of(&[Role::Ingress, Role::Gateway])) {
             return Err(unknown("ingress", ingress.as_str()));
         }

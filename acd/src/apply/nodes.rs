@@ -40,9 +40,10 @@ impl Centre {
         Ok(Reply::Done)
     }
 
-    pub(crate) fn find_node(&self, node: NodeId) -> Result<(), Rejection> {
+    /// A member's site.
+    pub(crate) fn find_node(&self, node: NodeId) -> Result<Slot<Site>, Rejection> {
         match self.nodes.get(&node) {
-            Some(_) => Ok(()),
+            Some(member) => Ok(member.site),
             None => Err(unknown("node", &alloc::format!("{}", node.0))),
         }
     }
