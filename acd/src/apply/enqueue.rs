@@ -10,6 +10,7 @@ use crate::digest::Digest;
 use crate::event::{ContactEvent, OverflowCause};
 use crate::ids::{ContactId, PrincipalId};
 use crate::limits;
+use crate::matching::fit::Scope;
 use crate::queue::Queue;
 use crate::record::{Outcome as Ending, TurnedAway};
 use crate::rejection::Rejection;
@@ -176,18 +177,9 @@ impl Centre {
 
     /// Refuses a demand of a new kind when there are too many kinds.
     fn check_room_for_demand(&self, new: &NewContact) -> Result<(), Rejection> {
-        let local = matches!(
-            self.queues.get(new.queue).config.site_policy,
-            crate::config::SitePolicy::LocalFirst { .. }
-        );
-        let scope = crate::matching::fit::Scope { own: new.site, spilled: false };
-        let key = crate::matching::fit::DemandKey {
-            queue: new.queue,
-            channel: new.channel,
-            step: 0,
-            requirements: new.requirements.clone(),
-            scope: local.then_some(scope),
-        };
+        let scope = Scope { own: new.site, spilled: false };
+        let requirements = new.requirements.clone();
+        let key = self.demand_in(new.queue, new.channel, 0, requirements, scope);
         if self.matcher.is_full_for(&key) {
             let max = limits::DEMAND_CLASSES_MAX as u64;
             return Err(Rejection::LimitReached { what: "distinct demands that wait", max });

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use crate::agent::Presence;
 use crate::centre::Centre;
 use crate::channel::{Channel, Media, Medium};
-use crate::config::{Overflow, SitePolicy};
+use crate::config::{Overflow, Requirements, SitePolicy};
 use crate::contact::{Contact, Preferred, Stage};
 use crate::event::{ContactEvent, OverflowCause};
 use crate::ids::{AgentId, PrincipalId};
@@ -81,17 +81,23 @@ impl Centre {
 
     /// The demand of a contact as it stands.
     pub(crate) fn demand_key(&self, contact: &Contact) -> DemandKey {
-        let local = matches!(
-            self.queues.get(contact.queue).config.site_policy,
-            SitePolicy::LocalFirst { .. }
-        );
-        DemandKey {
-            queue: contact.queue,
-            channel: contact.channel,
-            step: contact.step,
-            requirements: contact.requirements.clone(),
-            scope: local.then_some(Scope { own: contact.site, spilled: contact.spilled }),
-        }
+        let Contact { queue, channel, step, site, spilled, .. } = *contact;
+        let scope = Scope { own: site, spilled };
+        self.demand_in(queue, channel, step, contact.requirements.clone(), scope)
+    }
+
+    /// A demand in a queue; only local-first queues care where the contact is.
+    pub(crate) fn demand_in(
+        &self,
+        queue: Slot<Queue>,
+        channel: Channel,
+        step: u8,
+        requirements: Requirements,
+        scope: Scope,
+    ) -> DemandKey {
+        let policy = &self.queues.get(queue).config.site_policy;
+        let local = matches!(policy, SitePolicy::LocalFirst { .. });
+        DemandKey { queue, channel, step, requirements, scope: local.then_some(scope) }
     }
 
     /// The latest step whose time has come. Steps are measured from entry into the queue, so time
