@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 14] = [
+    "quorumcall/peer/v1/peer.proto",
     "quorumcall/stored/v1/agent_command.proto",
     "quorumcall/stored/v1/channel.proto",
     "quorumcall/stored/v1/cluster_command.proto",
@@ -11,6 +12,8 @@ const FILES: [&str; 11] = [
     "quorumcall/stored/v1/contact.proto",
     "quorumcall/stored/v1/contact_command.proto",
     "quorumcall/stored/v1/entry.proto",
+    "quorumcall/stored/v1/raft.proto",
+    "quorumcall/stored/v1/reply.proto",
     "quorumcall/stored/v1/site_command.proto",
     "quorumcall/stored/v1/state.proto",
     "quorumcall/stored/v1/work_command.proto",
@@ -21,6 +24,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo:rerun-if-changed={file}");
     }
     let descriptors = protox::compile(FILES, ["."])?;
-    prost_build::Config::new().bytes(["."]).compile_fds(descriptors)?;
+    tonic_prost_build::configure().bytes(".").build_transport(false).compile_fds(descriptors)?;
     Ok(())
 }

@@ -1,2 +1,5 @@
 //! The daemon of Quorumcall: Raft, storage, peers, identity and the APIs around the state
 //! machine of the crate `acd`.
+
+pub mod raft;
+pub mod seams;

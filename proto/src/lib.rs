@@ -1,10 +1,19 @@
-//! The stored formats of Quorumcall, generated from `quorumcall/**/*.proto`.
+//! The stored formats and the gRPC contract of Quorumcall, generated from `quorumcall/**/*.proto`.
 
-/// What is written to disk: log entries, snapshots.
+/// What is written to disk: log entries, snapshots, records.
 pub mod stored {
     /// Version 1.
     #[allow(missing_docs, reason = "generated; the .proto files are the documentation")]
     pub mod v1 {
         include!(concat!(env!("OUT_DIR"), "/quorumcall.stored.v1.rs"));
+    }
+}
+
+/// What nodes say to each other.
+pub mod peer {
+    /// Version 1.
+    #[allow(missing_docs, reason = "generated; the .proto files are the documentation")]
+    pub mod v1 {
+        include!(concat!(env!("OUT_DIR"), "/quorumcall.peer.v1.rs"));
     }
 }

@@ -1,0 +1,3 @@
+//! The daemon `quorumcall-node`.
+
+fn main() {}

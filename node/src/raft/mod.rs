@@ -1,0 +1,9 @@
+//! Raft as this program uses it: the types, their stored form.
+
+pub mod stored;
+mod types;
+
+pub use types::{
+    Answers, Entry, EntryBytes, LeaderId, LogId, Member, Membership, NodeId, Payload, SnapshotMeta,
+    StoredMembership, Types, Vote,
+};

@@ -1,0 +1,21 @@
+//! Wall time.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The wall clock of the machine. It may be wrong and may jump; nothing but the leader's stamps
+/// reads it.
+pub trait WallClock: Send + Sync + 'static {
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    fn now_ms(&self) -> u64;
+}
+
+/// The clock of this machine.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock;
+
+impl WallClock for SystemClock {
+    fn now_ms(&self) -> u64 {
+        // A clock before 1970 is as good as none: zero makes the node differ from its peers.
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
+    }
+}
