@@ -1,0 +1,214 @@
+//! The authority of a cluster.
+
+use std::fmt;
+use std::path::Path;
+
+use acd::ids::{NodeId, PrincipalId};
+use rand::Rng;
+use rcgen::string::Ia5String;
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519, PublicKeyData, SanType, SerialNumber,
+};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use time::OffsetDateTime;
+use webpki::anchor_from_trusted_cert;
+
+use super::files::{CERTIFICATE, PRIVATE_KEY, parse_pem, read_private, to_pem, write_private};
+use super::names::{self, ClusterId};
+use super::{Identity, IdentityError};
+
+/// From when until when a certificate is valid, in milliseconds since 1970-01-01T00:00:00Z.
+/// Certificates know seconds: fractions are cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// The first moment.
+    pub not_before_ms: u64,
+    /// The last moment; up to the year 9999.
+    pub not_after_ms: u64,
+}
+
+impl Validity {
+    fn bounds(self) -> Result<(OffsetDateTime, OffsetDateTime), IdentityError> {
+        let at = |ms: u64| {
+            i64::try_from(ms / 1_000)
+                .ok()
+                .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+                .ok_or(IdentityError::BadValidity)
+        };
+        let (from, until) = (at(self.not_before_ms)?, at(self.not_after_ms)?);
+        if from < until { Ok((from, until)) } else { Err(IdentityError::BadValidity) }
+    }
+}
+
+/// The certificate authority of a cluster: its certificate and its key. Whoever has the key can
+/// be anybody in the cluster.
+pub struct Authority {
+    cluster: ClusterId,
+    certificate: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authority").field("cluster", &self.cluster).finish_non_exhaustive()
+    }
+}
+
+impl Authority {
+    /// Makes the authority of a cluster. Keys come from the system's entropy; `rng` only draws the
+    /// serial number.
+    pub fn create(
+        cluster: ClusterId,
+        validity: Validity,
+        rng: &mut (impl Rng + ?Sized),
+    ) -> Result<Self, IdentityError> {
+        let key = KeyPair::generate_for(&PKCS_ED25519)?;
+        let mut params = authority_params(cluster);
+        (params.not_before, params.not_after) = validity.bounds()?;
+        params.serial_number = Some(serial(rng));
+        let certificate = params.self_signed(&key)?.der().clone();
+        Ok(Self { cluster, certificate, issuer: Issuer::new(params, key) })
+    }
+
+    /// The cluster.
+    pub fn cluster(&self) -> ClusterId {
+        self.cluster
+    }
+
+    /// The certificate, which everybody may have.
+    pub fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
+    /// Issues an identity to a node: a client of its peers, and a server under
+    /// [`node_name`](super::node_name).
+    pub fn issue_to_node(
+        &self,
+        node: NodeId,
+        validity: Validity,
+        rng: &mut (impl Rng + ?Sized),
+    ) -> Result<Identity, IdentityError> {
+        self.issue(&names::node_principal(node), Some(node), validity, rng)
+    }
+
+    /// Issues an identity to a person or a machine that is no node: a client.
+    ///
+    /// Refused: [`IdentityError::ReservedName`] for `node-<number>`.
+    pub fn issue_to(
+        &self,
+        principal: &PrincipalId,
+        validity: Validity,
+        rng: &mut (impl Rng + ?Sized),
+    ) -> Result<Identity, IdentityError> {
+        if names::node_of(principal).is_some() {
+            return Err(IdentityError::ReservedName { principal: principal.clone() });
+        }
+        self.issue(principal, None, validity, rng)
+    }
+
+    fn issue(
+        &self,
+        principal: &PrincipalId,
+        node: Option<NodeId>,
+        validity: Validity,
+        rng: &mut (impl Rng + ?Sized),
+    ) -> Result<Identity, IdentityError> {
+        let mut params = CertificateParams::default();
+        (params.not_before, params.not_after) = validity.bounds()?;
+        params.serial_number = Some(serial(rng));
+        params.distinguished_name = common_name(principal.as_str());
+        params.subject_alt_names =
+            vec![SanType::URI(ascii(names::uri_text(self.cluster, principal)))];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.use_authority_key_identifier_extension = true;
+        if let Some(node) = node {
+            params
+                .subject_alt_names
+                .push(SanType::DnsName(ascii(names::dns_text(self.cluster, node))));
+            params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+        }
+        let key = KeyPair::generate_for(&PKCS_ED25519)?;
+        let certificate = params.signed_by(&key, &self.issuer)?.der().clone();
+        Ok(Identity::from_parts(
+            self.cluster,
+            principal.clone(),
+            certificate,
+            self.certificate.clone(),
+            PrivatePkcs8KeyDer::from(key.serialize_der()),
+        ))
+    }
+
+    /// Writes certificate and key to one file that only its owner may read. Replaces it.
+    pub fn save(&self, path: &Path) -> Result<(), IdentityError> {
+        let text = to_pem(&[
+            (CERTIFICATE, self.certificate.as_ref()),
+            (PRIVATE_KEY, self.issuer.key().serialized_der()),
+        ]);
+        write_private(path, text.as_bytes())
+    }
+
+    /// Reads what [`Authority::save`] wrote.
+    ///
+    /// Refused: a file that cannot be read, that others may read, or that is not the certificate
+    /// and the key of an authority of `cluster`.
+    pub fn load(path: &Path, cluster: ClusterId) -> Result<Self, IdentityError> {
+        let malformed = |what| IdentityError::Malformed { path: path.to_owned(), what };
+        let mut parts = parse_pem(path, &read_private(path)?)?.into_iter();
+        let (Some((CERTIFICATE, certificate)), Some((PRIVATE_KEY, key)), None) =
+            (parts.next(), parts.next(), parts.next())
+        else {
+            return Err(malformed(
+                "an authority is one certificate and one private key, in this order",
+            ));
+        };
+        let certificate = CertificateDer::from(certificate);
+        let key = KeyPair::try_from(key).map_err(|_| malformed("its key is of no known kind"))?;
+        let params = authority_params(cluster);
+        let anchor = anchor_from_trusted_cert(&certificate)
+            .map_err(|_| malformed("its certificate cannot be read"))?;
+        // The trust anchor's fields come without their outer tags; what they end with is enough.
+        if !key.subject_public_key_info().ends_with(anchor.subject_public_key_info.as_ref()) {
+            return Err(malformed("its key does not belong to its certificate"));
+        }
+        if !anchor.subject.as_ref().ends_with(authority_name(cluster).as_bytes()) {
+            return Err(malformed("it is the authority of another cluster"));
+        }
+        Ok(Self { cluster, certificate, issuer: Issuer::new(params, key) })
+    }
+}
+
+fn authority_name(cluster: ClusterId) -> String {
+    format!("Quorumcall {cluster}")
+}
+
+/// What the authority of a cluster is, except for its dates and its serial number: the same each
+/// time, so that a stored one need not be parsed to issue with it.
+fn authority_params(cluster: ClusterId) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = common_name(&authority_name(cluster));
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+fn common_name(text: &str) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, text);
+    name
+}
+
+fn ascii(text: String) -> Ia5String {
+    // Slugs, digits and fixed words.
+    Ia5String::try_from(text).expect("ASCII")
+}
+
+/// A serial number of 16 bytes whose first one is 0x40–0x7f: positive, and as long as any other
+/// (RFC 5280, section 4.1.2.2, allows up to 20).
+fn serial(rng: &mut (impl Rng + ?Sized)) -> SerialNumber {
+    let mut bytes = [0; 16];
+    rng.fill_bytes(&mut bytes);
+    bytes[0] = bytes[0] & 0x7f | 0x40;
+    SerialNumber::from_slice(&bytes)
+}

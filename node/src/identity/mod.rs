@@ -1,0 +1,32 @@
+//! Who is who: a cluster's certificate authority, the identities it gives, and mutual TLS with
+//! them.
+//!
+//! Each cluster has an authority of its own ([`Authority`]), so a certificate of another cluster is
+//! worth nothing here. A certificate names exactly one principal of exactly one cluster
+//! ([`principal_of`]); what the principal may do is state of the contact centre and not in the
+//! certificate, and whether a node is still a member is for those who talk to it to check.
+//!
+//! - All keys are Ed25519: signatures and keys have one length, so that a handshake between the
+//!   same two nodes is the same number of bytes on every run, which a simulation with a modelled
+//!   network needs; and there is no random number per signature to get wrong.
+//! - All connections are TLS 1.3 with certificates on both sides, without resumption: a resumed
+//!   session would outlive the check of the certificate.
+//! - Nothing here reads a clock. Validity comes from the caller, verification asks the node's
+//!   [`WallClock`](crate::seams::WallClock).
+//!
+//! Cost of a handshake: two signatures and four verifications of Ed25519, two X25519, some 0.5 ms
+//! of one core for both sides together. 10,000 desktops in 30 s are a sixth of a core.
+
+mod ca;
+mod error;
+mod files;
+mod handshake;
+mod names;
+mod tls;
+
+pub use ca::{Authority, Validity};
+pub use error::IdentityError;
+pub use files::{Identity, read_private, write_private};
+pub use handshake::HandshakeError;
+pub use names::{ClusterId, node_name, principal_of};
+pub use tls::{ALPN, client_config, peer_principal, server_config};
