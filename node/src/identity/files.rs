@@ -175,7 +175,7 @@ pub(super) fn parse_pem(
 ) -> Result<Vec<(&'static str, Vec<u8>)>, IdentityError> {
     // What the parser says may quote the file.
     let malformed = |what| IdentityError::Malformed { path: path.to_owned(), what };
-    let parts = pem::parse_many(text).map_err(|_| malformed("it is not PEM, or cut off"))?;
+    let parts = pem::parse_many(text).map_err(|_| malformed("it is no PEM"))?;
     parts
         .into_iter()
         .map(|part| match part.tag() {
