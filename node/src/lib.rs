@@ -3,6 +3,8 @@
 
 pub mod config;
 pub mod explain;
+pub mod founding;
 pub mod identity;
 pub mod raft;
 pub mod seams;
+pub mod setup;

@@ -25,12 +25,14 @@
 mod limits;
 mod parse;
 mod timing;
+mod write;
 
 use std::path::{Path, PathBuf};
 
 use acd::ids::{NodeId, SiteId};
 pub use limits::{Limits, LogSettings};
 use openraft::SnapshotPolicy;
+pub(crate) use parse::Source;
 pub use timing::{Profile, Timing, TimingError};
 
 use crate::explain::{Explain, Explanation};
@@ -150,6 +152,11 @@ impl NodeConfig {
     /// folder.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         parse::parse(text, path)
+    }
+
+    /// As `node.toml` has it, without what is at its default.
+    pub fn to_toml(&self) -> String {
+        write::to_toml(self)
     }
 
     /// Raft's settings. `cluster` is only for its log lines.

@@ -47,9 +47,14 @@ pub enum IdentityError {
         theirs: ClusterId,
     },
     /// A certificate was not signed by the authority beside it.
-    NotSigned,
+    NotSigned {
+        /// Whose it is.
+        principal: PrincipalId,
+    },
     /// A certificate is not valid at this time.
     OutOfDate {
+        /// Whose it is.
+        principal: PrincipalId,
         /// From when, or since when not; RFC 3339.
         limit: String,
         /// What this machine's clock says; RFC 3339.
@@ -115,21 +120,22 @@ impl Explain for IdentityError {
                 format!("it names cluster {theirs}, and this is {ours}"),
                 "use the identity that was issued by this cluster; look for mixed-up folders",
             ),
-            Self::NotSigned => Explanation::new(
+            Self::NotSigned { principal } => Explanation::new(
                 "E-CERTIFICATE-FOREIGN",
-                "a certificate is not of the authority beside it",
+                format!("the certificate of {principal} is not of the authority beside it"),
                 "the signature or its purpose does not fit",
                 "restore the file from where it was made, or issue a new identity",
             ),
-            Self::OutOfDate { limit, now, over } => Explanation::new(
-                "E-CERTIFICATE-DATE",
-                if *over { "a certificate has expired" } else { "a certificate is not valid yet" },
-                format!(
-                    "it is valid {} {limit}, and the clock says {now}",
-                    if *over { "until" } else { "from" }
-                ),
-                "correct the clock if it is wrong, else issue a new identity",
-            ),
+            Self::OutOfDate { principal, limit, now, over } => {
+                let (state, until) =
+                    if *over { ("has expired", "until") } else { ("is not valid yet", "from") };
+                Explanation::new(
+                    "E-CERTIFICATE-DATE",
+                    format!("the certificate of {principal} {state}"),
+                    format!("it is valid {until} {limit}, and the clock says {now}"),
+                    "correct the clock if it is wrong, else issue a new identity",
+                )
+            }
             Self::ReservedName { principal } => Explanation::new(
                 "E-NAME-RESERVED",
                 format!("no identity is issued to {principal}"),

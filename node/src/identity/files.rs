@@ -106,16 +106,18 @@ impl Identity {
             .map(drop)
             .map_err(|error| match error {
                 webpki::Error::CertExpired { time, not_after } => IdentityError::OutOfDate {
+                    principal: self.principal.clone(),
                     limit: written(not_after),
                     now: written(time),
                     over: true,
                 },
                 webpki::Error::CertNotValidYet { time, not_before } => IdentityError::OutOfDate {
+                    principal: self.principal.clone(),
                     limit: written(not_before),
                     now: written(time),
                     over: false,
                 },
-                _ => IdentityError::NotSigned,
+                _ => IdentityError::NotSigned { principal: self.principal.clone() },
             })
     }
 
@@ -150,7 +152,8 @@ impl Identity {
         };
         let (certificate, authority) =
             (CertificateDer::from(certificate), CertificateDer::from(authority));
-        let (cluster, principal) = names::named_in(&certificate)?;
+        let (cluster, principal) = names::named_in(&certificate)
+            .map_err(|_| malformed("its certificate cannot be read, or names nobody"))?;
         let key = PrivatePkcs8KeyDer::from(key);
         let pair = KeyPair::try_from(&key).map_err(|_| malformed("its key is of no known kind"))?;
         let holder =

@@ -1,0 +1,124 @@
+//! Founding a cluster with several nodes at once.
+//!
+//! A [`Plan`] says who is to be a member and where. [`Founded::from_plan`] draws everything else: the
+//! cluster's number, its authority, and for each node its number, the incarnation of its disk and
+//! its identity; and an identity for the first operator. [`Founded::write`] leaves one folder per
+//! node, to be carried to its machine:
+//!
+//! ```text
+//! ca.pem                  the authority with its key: whoever has it can be anybody
+//! operator.identity       the first operator
+//! node-1/node.toml        what the node is told
+//! node-1/node.identity    who it is
+//! node-1/founding.toml    who founds the cluster with it: a Founding
+//! ```
+//!
+//! A node whose log is empty takes Raft's first membership from its `founding.toml`. All nodes have
+//! the same one, so they agree whoever is first.
+
+mod error;
+mod plan;
+mod record;
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use acd::ids::NodeId;
+pub use error::FoundingError;
+pub use plan::{Plan, PlannedNode, VOTERS_MAX};
+use rand::{Rng, RngExt};
+pub use record::{Founder, Founding};
+
+use crate::config::NodeConfig;
+use crate::identity::{Authority, ClusterId, Identity, Validity, write_private};
+
+/// In a node's folder: what it is told.
+pub const CONFIG_FILE: &str = "node.toml";
+/// In a node's folder: who it is.
+pub const IDENTITY_FILE: &str = "node.identity";
+/// In a node's folder: who founded the cluster, if this node was there.
+pub const FOUNDING_FILE: &str = "founding.toml";
+
+/// A cluster that has been founded and has not yet run.
+#[derive(Debug)]
+pub struct Founded {
+    /// What all of its nodes know.
+    pub founding: Founding,
+    /// Its authority.
+    pub authority: Authority,
+    /// Its nodes, by number from 1: what each is told, and who it is.
+    pub nodes: Vec<(NodeConfig, Identity)>,
+    /// Its first operator.
+    pub operator: Identity,
+}
+
+impl Founded {
+    /// Founds the cluster of a plan. Numbers are drawn from `rng`, keys from the system's entropy;
+    /// certificates are valid as told.
+    pub fn from_plan(
+        plan: &Plan,
+        validity: Validity,
+        rng: &mut (impl Rng + ?Sized),
+    ) -> Result<Self, FoundingError> {
+        let cluster = ClusterId(rng.random());
+        let authority = Authority::create(cluster, validity, rng)?;
+        let mut members = Vec::new();
+        let mut nodes = Vec::new();
+        for (number, planned) in (1..).zip(&plan.nodes) {
+            let node = NodeId(number);
+            members.push(Founder {
+                node,
+                site: planned.site.clone(),
+                address: planned.address.clone(),
+                incarnation: rng.random(),
+            });
+            let mut config = NodeConfig::new(
+                node,
+                planned.site.clone(),
+                &planned.address,
+                "".into(),
+                plan.profile,
+            );
+            config.listen.clone_from(&planned.listen);
+            nodes.push((config, authority.issue_to_node(node, validity, rng)?));
+        }
+        let operator = authority.issue_to(&plan.admin, validity, rng)?;
+        let founding = Founding {
+            cluster,
+            name: plan.cluster.clone(),
+            admin: plan.admin.clone(),
+            replay: plan.replay,
+            members,
+        };
+        Ok(Self { founding, authority, nodes, operator })
+    }
+
+    /// Writes everything into a folder, which is made if need be, all for its owner only.
+    ///
+    /// Refused: a folder with something in it ([`FoundingError::NotEmpty`]). What was written
+    /// before an error stays.
+    pub fn write(&self, folder: &Path) -> Result<(), FoundingError> {
+        let failed = |path: &Path, error| FoundingError::Folder { path: path.to_owned(), error };
+        make_folder(folder).map_err(|error| failed(folder, error))?;
+        let mut entries = fs::read_dir(folder).map_err(|error| failed(folder, error))?;
+        if entries.next().is_some() {
+            return Err(FoundingError::NotEmpty { path: folder.to_owned() });
+        }
+        self.authority.save(&folder.join("ca.pem"))?;
+        self.operator.save(&folder.join("operator.identity"))?;
+        for (config, identity) in &self.nodes {
+            let own = folder.join(format!("node-{}", config.node.0));
+            make_folder(&own).map_err(|error| failed(&own, error))?;
+            identity.save(&own.join(IDENTITY_FILE))?;
+            write_private(&own.join(FOUNDING_FILE), self.founding.to_toml().as_bytes())?;
+            write_private(&own.join(CONFIG_FILE), config.to_toml().as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
