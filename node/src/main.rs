@@ -1,3 +1,26 @@
 //! The daemon `quorumcall-node`.
+//!
+//! Exit codes: 0 done; 1 refused, or the node ended by itself; 2 wrong use or configuration;
+//! 3 something it needs is not available.
 
-fn main() {}
+mod program;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Gives freed memory back in small steps; the system's allocator pauses for up to 16 ms after a
+/// mass of frees, such as a snapshot's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let command = program::Arguments::parse().command;
+    match command {
+        program::Command::Found(arguments) => program::found(&arguments),
+        program::Command::Run(arguments) => {
+            program::without_huge_pages();
+            program::run(&arguments)
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The command line of the daemon.
+
+mod failure;
+mod found;
+mod huge_pages;
+mod run;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+pub use found::found;
+pub use huge_pages::without_huge_pages;
+pub use run::run;
+
+/// A node of Quorumcall, a distributed contact centre.
+#[derive(Parser)]
+#[command(name = "quorumcall-node", version)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Found a cluster: make its keys, and a folder for each node
+    Found(FoundArguments),
+    /// Run a node in the foreground, until SIGTERM or Ctrl-C
+    Run(RunArguments),
+}
+
+/// How to found a cluster.
+#[derive(Args)]
+pub struct FoundArguments {
+    /// The plan: name, first operator, nodes
+    #[arg(long, value_name = "FILE")]
+    pub plan: PathBuf,
+    /// Where the folders go; empty, or not there yet
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// How to run a node.
+#[derive(Args)]
+pub struct RunArguments {
+    /// The node's folder, with node.toml, node.identity and, for a founder, founding.toml
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// How log lines are written, on standard error
+    #[arg(long, value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+    /// What is logged, such as `info` or `node=debug,openraft=warn`
+    #[arg(
+        long,
+        value_name = "FILTER",
+        env = "QUORUMCALL_LOG",
+        default_value = "info,openraft=warn"
+    )]
+    pub log: String,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

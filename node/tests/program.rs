@@ -1,0 +1,103 @@
+//! The daemon as it is called.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+fn daemon() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quorumcall-node"));
+    command.env_remove("QUORUMCALL_LOG").env_remove("MIMALLOC_ALLOW_THP");
+    command
+}
+
+fn found(folder: &Path, address: &str) -> Output {
+    let plan = folder.join("plan.toml");
+    fs::write(
+        &plan,
+        format!(
+            "cluster = \"Test\"\nadmin = \"olena\"\nprofile = \"city\"\n\
+             [[nodes]]\nsite = \"kyiv\"\naddress = \"127.0.0.1:7400\"\nlisten = \"{address}\"\n"
+        ),
+    )
+    .unwrap();
+    let out = folder.join("out");
+    daemon().args(["found", "--plan"]).arg(plan).arg("--out").arg(out).output().unwrap()
+}
+
+fn start(folder: &Path, more: &[&str]) -> Child {
+    let data = folder.join("out/node-1");
+    let mut command = daemon();
+    command.args(["run", "--data"]).arg(data).args(more).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn a_founded_node_runs_until_it_is_told_to_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let founded = found(folder.path(), "127.0.0.1:0");
+    assert!(founded.status.success(), "{}", text(&founded.stderr));
+    assert!(text(&founded.stdout).contains("node-1 goes to 127.0.0.1:7400 at kyiv"));
+    assert!(text(&founded.stderr).contains("without kyiv"));
+
+    for (signal, why) in [("TERM", "SIGTERM"), ("INT", "Ctrl-C")] {
+        let mut node = start(folder.path(), &["--log-format", "json"]);
+        let mut log = BufReader::new(node.stderr.take().unwrap());
+        let mut line = String::new();
+        log.read_line(&mut line).unwrap();
+        assert!(line.contains("\"the node listens\"") && line.starts_with('{'), "{line}");
+
+        #[cfg(target_os = "linux")]
+        {
+            let status = fs::read_to_string(format!("/proc/{}/status", node.id())).unwrap();
+            let huge_pages = status.lines().find(|line| line.starts_with("THP_enabled"));
+            assert!(huge_pages.is_none_or(|line| line.ends_with('0')), "{huge_pages:?}");
+        }
+
+        let pid = node.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+        assert_eq!(node.wait().unwrap().code(), Some(0));
+        line.clear();
+        log.read_to_string(&mut line).unwrap();
+        assert!(line.contains(why), "{line}");
+    }
+}
+
+#[test]
+fn an_address_in_use_is_said_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    found(folder.path(), &other.local_addr().unwrap().to_string());
+    let output = start(folder.path(), &[]).wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let error = text(&output.stderr);
+    assert!(
+        error.contains("error E-LISTEN-IN-USE: the node cannot listen on 127.0.0.1:"),
+        "{error}"
+    );
+    assert!(error.contains("change `listen` in node.toml"), "{error}");
+}
+
+#[test]
+fn wrong_use_and_refusals_have_their_own_exit_codes() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = start(folder.path(), &[]).wait_with_output().unwrap();
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(text(&missing.stderr).starts_with("error E-CONFIG-FILE: "));
+
+    found(folder.path(), "127.0.0.1:0");
+    let again = found(folder.path(), "127.0.0.1:0");
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text(&again.stderr).starts_with("error E-FOUND-NOT-EMPTY: "));
+
+    let filter = start(folder.path(), &["--log", "node=loud"]).wait_with_output().unwrap();
+    assert_eq!(filter.status.code(), Some(2));
+    assert!(text(&filter.stderr).contains("E-LOG-FILTER"), "{}", text(&filter.stderr));
+
+    assert_eq!(daemon().arg("dance").output().unwrap().status.code(), Some(2));
+}
