@@ -15,7 +15,7 @@ pub struct Setup {
     pub config: NodeConfig,
     /// Who it is.
     pub identity: Identity,
-    /// Who founded the cluster, if this node was there.
+    /// Who founds the cluster, if this node does and has not yet begun.
     pub founding: Option<Founding>,
 }
 

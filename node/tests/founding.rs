@@ -154,12 +154,16 @@ fn files_of_different_nodes_or_clusters_are_not_started_with() {
 }
 
 #[test]
-fn a_node_that_joined_later_has_no_founding() {
+fn a_node_that_has_begun_does_not_found_again() {
     let folder = tempfile::tempdir().unwrap();
     founded(1).write(folder.path()).unwrap();
     let own = folder.path().join("node-1");
-    fs::remove_file(own.join("founding.toml")).unwrap();
-    assert_eq!(Setup::load(&own, NOW_MS).unwrap().founding, None);
+    assert!(Setup::load(&own, NOW_MS).unwrap().founding.is_some());
+    for _ in 0..2 {
+        node::founding::close(&own).unwrap();
+        assert_eq!(Setup::load(&own, NOW_MS).unwrap().founding, None);
+    }
+    assert!(own.join("founding.done.toml").is_file());
 }
 
 #[test]

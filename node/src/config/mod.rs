@@ -113,7 +113,7 @@ impl Explain for ConfigError {
                 "E-CONFIG-SYNTAX",
                 format!("{} is not understood", place(path, line)),
                 what.clone(),
-                "correct the line; docs/errors.md lists the keys",
+                "correct the line; docs/founding.md lists the keys",
             ),
             Self::Value { path, line, key, what, remedy } => Explanation::new(
                 "E-CONFIG-VALUE",

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! A node whose log is empty takes Raft's first membership from its `founding.toml`. All nodes have
-//! the same one, so they agree whoever is first.
+//! the same one, so they agree whoever is first. Once it has begun, [`close`] puts that file aside.
 
 mod error;
 mod plan;
@@ -38,8 +38,10 @@ use crate::identity::{Authority, ClusterId, Identity, Validity, write_private};
 pub const CONFIG_FILE: &str = "node.toml";
 /// In a node's folder: who it is.
 pub const IDENTITY_FILE: &str = "node.identity";
-/// In a node's folder: who founded the cluster, if this node was there.
+/// In a node's folder: who founded the cluster, if this node was there and has not yet begun.
 pub const FOUNDING_FILE: &str = "founding.toml";
+/// What that file is called once the node has begun.
+pub const FOUNDED_FILE: &str = "founding.done.toml";
 
 /// A cluster that has been founded and has not yet run.
 #[derive(Debug)]
@@ -116,6 +118,16 @@ impl Founded {
             write_private(&own.join(CONFIG_FILE), config.to_toml().as_bytes())?;
         }
         Ok(())
+    }
+}
+
+/// Ends the founding for a node, durably: from now on an empty log in its folder is a lost disk and
+/// not a new cluster, in which the node would vote anew about what it had already agreed to. To be
+/// called when the node has applied the cluster's first command; doing it again does nothing.
+pub fn close(folder: &Path) -> io::Result<()> {
+    match fs::rename(folder.join(FOUNDING_FILE), folder.join(FOUNDED_FILE)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => fs::File::open(folder)?.sync_all(),
     }
 }
 

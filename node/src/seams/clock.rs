@@ -2,8 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The wall clock of the machine. It may be wrong and may jump; nothing but the leader's stamps
-/// reads it.
+/// The wall clock of the machine. It may be wrong and may jump; nothing reads it but the leader's
+/// stamps and the check of certificates.
 pub trait WallClock: Send + Sync + 'static {
     /// Milliseconds since 1970-01-01T00:00:00Z.
     fn now_ms(&self) -> u64;
