@@ -1,1 +1,3 @@
 //! Faults: simulation, real processes, and the checkers that judge what happened.
+
+pub mod sim;
