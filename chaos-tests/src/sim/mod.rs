@@ -19,6 +19,7 @@
 
 pub mod clock;
 pub mod disk;
+pub mod faults;
 pub mod log;
 pub mod network;
 pub mod runtime;

@@ -886,10 +886,7 @@ mod tests {
         (opened, accepted.stream)
     }
 
-    async fn within<F: Future>(limit: Duration, f: F) -> Option<F::Output>
-    where
-        F: Send,
-    {
+    async fn within<F: Future + Send>(limit: Duration, f: F) -> Option<F::Output> {
         NodeRuntime::timeout(limit, f).await.ok()
     }
 
