@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-const FILES: [&str; 14] = [
+const FILES: [&str; 16] = [
     "quorumcall/peer/v1/peer.proto",
     "quorumcall/stored/v1/agent_command.proto",
     "quorumcall/stored/v1/channel.proto",
@@ -13,9 +13,11 @@ const FILES: [&str; 14] = [
     "quorumcall/stored/v1/contact_command.proto",
     "quorumcall/stored/v1/entry.proto",
     "quorumcall/stored/v1/raft.proto",
+    "quorumcall/stored/v1/record.proto",
     "quorumcall/stored/v1/reply.proto",
     "quorumcall/stored/v1/site_command.proto",
     "quorumcall/stored/v1/state.proto",
+    "quorumcall/stored/v1/storage.proto",
     "quorumcall/stored/v1/work_command.proto",
 ];
 

@@ -122,3 +122,12 @@ pub struct AuditRecord {
     /// The command that takes it back, where there is one.
     pub inverse: Option<Box<Command>>,
 }
+
+/// A record of either kind: what is stored of what happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    /// Of a contact that is closed.
+    Contact(Box<ContactRecord>),
+    /// Of an act of administration.
+    Audit(Box<AuditRecord>),
+}

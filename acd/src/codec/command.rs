@@ -20,24 +20,24 @@ stored_messages! {
     Request { id; issued_at as issued_at_ms }
 }
 
-/// Makes [`Command`] the choice in a submission.
+/// Makes [`Command`] the choice in a message.
 macro_rules! stored_groups {
-    ($($group:ident),+) => {
-        impl Stored<Option<v1::submission::Command>> for Command {
-            fn to_stored(&self) -> Option<v1::submission::Command> {
+    ($module:ident { $($group:ident),+ }) => {
+        impl Stored<Option<v1::$module::Command>> for Command {
+            fn to_stored(&self) -> Option<v1::$module::Command> {
                 Some(match self {
                     $(Self::$group(group) => {
-                        v1::submission::Command::$group(group.to_stored())
+                        v1::$module::Command::$group(group.to_stored())
                     })+
                 })
             }
 
             fn from_stored(
-                stored: Option<v1::submission::Command>,
+                stored: Option<v1::$module::Command>,
                 at: &'static str,
             ) -> Result<Self, Rejection> {
                 Ok(match stored.ok_or_else(|| no_choice(at))? {
-                    $(v1::submission::Command::$group(group) => {
+                    $(v1::$module::Command::$group(group) => {
                         Self::$group(Stored::from_stored(group, at)?)
                     })+
                 })
@@ -45,7 +45,8 @@ macro_rules! stored_groups {
         }
     };
 }
-stored_groups!(Cluster, Contact, Work, Agent, Site, Config);
+stored_groups!(submission { Cluster, Contact, Work, Agent, Site, Config });
+stored_groups!(any_command { Cluster, Contact, Work, Agent, Site, Config });
 
 /// Makes a group of commands [`Stored`] as the message of the same name: `Group in module {
 /// Variant { fields; field as other_name } }`, with `=> check` behind a field as in

@@ -12,14 +12,18 @@
 
 mod command;
 mod config;
+mod record;
 pub(crate) mod stored;
+mod version;
 
+#[cfg(test)]
+mod record_tests;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod tests;
 
-use alloc::{format, vec::Vec};
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use prost::Message;
@@ -32,8 +36,19 @@ use crate::limits;
 use crate::rejection::Rejection;
 use crate::time::LogTime;
 
-/// The version of the format that this program writes, and the only one it reads.
+pub use self::record::{decode_record, encode_record};
+use self::version::Readers;
+
+/// The version of the format that this program writes.
+///
+/// It reads this one and the one before, through the tables of readers in this module. There is
+/// no version before 1. Version 2 adds its reader to the tables and keeps that of version 1;
+/// version 3 drops that of version 1.
 pub const FORMAT_VERSION: u32 = 1;
+
+/// How entries of each version that can be read are read.
+const ENTRY_READERS: Readers<StoredEntry> =
+    Readers { what: "entry", readers: &[(1, decode_entry_1)] };
 
 /// A log entry whose submissions are still encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,15 +100,17 @@ pub fn encode_entry(
 /// [`Rejection::OutOfRange`] for its stamp; [`Rejection::LimitReached`] for the number of its
 /// submissions.
 pub fn decode_entry(bytes: Bytes) -> Result<StoredEntry, Rejection> {
-    let not_an_entry = |_| malformed("not an Entry message".into());
     // First the version alone: the rest of another version's entry may read as nonsense.
-    let version = v1::EntryVersion::decode(&*bytes).map_err(not_an_entry)?.format_version;
-    if version != FORMAT_VERSION {
-        return Err(malformed(format!(
-            "the entry is of format version {version}; this program knows version {FORMAT_VERSION}"
-        )));
-    }
-    let entry = v1::Entry::decode(bytes).map_err(not_an_entry)?;
+    let version = v1::EntryVersion::decode(&*bytes).map_err(|_| not_an_entry())?.format_version;
+    ENTRY_READERS.read(version, bytes)
+}
+
+fn not_an_entry() -> Rejection {
+    malformed("not an Entry message".into())
+}
+
+fn decode_entry_1(bytes: Bytes) -> Result<StoredEntry, Rejection> {
+    let entry = v1::Entry::decode(bytes).map_err(|_| not_an_entry())?;
     limit("commands in an entry", entry.submissions.len(), limits::COMMANDS_PER_ENTRY_MAX)?;
     let stamp = LogTime::from_stored(entry.stamp_ms, "Entry.stamp_ms")?;
     Ok(StoredEntry { stamp, submissions: entry.submissions })

@@ -1,6 +1,6 @@
 //! At least one sample of every command, with every optional part present and absent.
 
-use alloc::{vec, vec::Vec};
+use alloc::{boxed::Box, vec, vec::Vec};
 
 use prost::Message;
 use proto::stored::v1;
@@ -17,8 +17,9 @@ use crate::config::{
 };
 use crate::ids::{
     AgentId, CalendarId, ContactId, NodeId, OfferToken, PrincipalId, QueueId, RequestId, Revision,
-    SessionEpoch, SiteId, SkillId,
+    Seq, SessionEpoch, SiteId, SkillId,
 };
+use crate::record::{AuditRecord, ContactRecord, Outcome};
 use crate::roles::{Role, Roles};
 use crate::text::{Attributes, Label};
 use crate::time::{LogTime, Millis};
@@ -427,4 +428,69 @@ fn settings(days: bool) -> Settings {
         calendar_alarm_before: Millis(5),
         day_starts: if days { vec![LogTime(0), STAMP] } else { vec![] },
     }
+}
+
+/// A contact with every part present, and one with as little as there can be.
+pub(super) fn contact_records() -> Vec<ContactRecord> {
+    let abandoned = ContactRecord {
+        contact: contact(),
+        seq: Seq(200),
+        channel: Channel::Voice,
+        priority: Priority::new(2).unwrap(),
+        ingress: principal(),
+        site: site(),
+        queue: queue(),
+        agent: None,
+        agent_site: None,
+        token: None,
+        outcome: Outcome::Abandoned,
+        arrived: STAMP,
+        entered_queue: STAMP,
+        answered: None,
+        closed: STAMP,
+        talk: Millis::ZERO,
+        hold: Millis::ZERO,
+        wrap_up: Millis::ZERO,
+        transfers: 0,
+        failed_offers: 0,
+        disposition: None,
+        resolved: None,
+        recording: None,
+        consult_of: None,
+        attributes: attributes(),
+    };
+    let handled = ContactRecord {
+        agent: Some(agent()),
+        agent_site: Some(site()),
+        token: Some(TOKEN),
+        outcome: Outcome::Handled,
+        answered: Some(STAMP),
+        // Worked out, so it may lie after the last possible stamp.
+        closed: LogTime(u64::MAX),
+        talk: Millis(u64::MAX),
+        hold: Millis(1),
+        wrap_up: Millis(2),
+        transfers: 255,
+        failed_offers: 7,
+        disposition: Some(label()),
+        resolved: Some(false),
+        recording: Some(label()),
+        consult_of: Some(ContactId::new("c-1").unwrap()),
+        ..abandoned.clone()
+    };
+    vec![handled, abandoned]
+}
+
+/// Every command in the audit trail, with every optional part present and absent.
+pub(super) fn audit_records() -> Vec<AuditRecord> {
+    let record = |submission: Submission| AuditRecord {
+        at: STAMP,
+        principal: submission.principal,
+        request: submission.request,
+        reason: submission.reason,
+        inverse: submission.request.map(|_| Box::new(submission.command.clone())),
+        command: submission.command,
+        refused: None,
+    };
+    submissions().into_iter().map(record).collect()
 }
