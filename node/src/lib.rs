@@ -8,3 +8,4 @@ pub mod identity;
 pub mod raft;
 pub mod seams;
 pub mod setup;
+pub mod storage;
