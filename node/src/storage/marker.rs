@@ -167,8 +167,8 @@ mod tests {
             concat!(
                 "51432d4d41524b0a",
                 "00000001",
-                "0000002c", // magic, version, length
-                "CHECKSUM", // checksum
+                "0000002c",                         // magic, version, length
+                "f94637f273dfed9d059a0e4740730c72", // checksum
                 "0a10",
                 "80000000000000000000000000000000", // cluster
                 "1003",                             // node

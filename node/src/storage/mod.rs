@@ -4,7 +4,9 @@ mod error;
 mod framed;
 pub mod log;
 pub mod marker;
+pub mod snapshots;
 
 pub use error::StorageError;
 pub use log::{FileLog, LogSettings};
 pub use marker::Marker;
+pub use snapshots::{Snapshot, SnapshotReceiver, SnapshotStore, SnapshotWriter};

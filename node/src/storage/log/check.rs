@@ -206,7 +206,7 @@ impl Chunk {
         let open = || {
             let mut file = File::open(&self.path)?;
             file.seek(SeekFrom::Start(at))?;
-            Ok(BufReader::with_capacity(1 << 20, file))
+            Ok(BufReader::with_capacity(64 << 10, file))
         };
         open().map_err(StorageError::io("open", &name(&self.path)))
     }

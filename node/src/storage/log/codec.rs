@@ -269,8 +269,8 @@ mod tests {
         let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
         let mut id = Vec::new();
         StoredLogId(LogId::new(LeaderId { term: 2, node_id: 3 }, 4)).encode(&mut id).unwrap();
-        assert_eq!(hex(&id), "a10100000006HEADCHCK080210031804");
-        assert_eq!(hex(&written(b"hi")), "a30100000004HEADCHCK12026869");
+        assert_eq!(hex(&id), "a10100000006c70b27e9080210031804");
+        assert_eq!(hex(&written(b"hi")), "a3010000000445a8a30212026869");
     }
 
     #[test]

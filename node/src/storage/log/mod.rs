@@ -19,6 +19,8 @@ mod codec;
 mod flushed;
 mod mark;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};

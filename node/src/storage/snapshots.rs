@@ -1,0 +1,558 @@
+//! Snapshots in files.
+//!
+//! ```text
+//! frame: magic, version, length, checksum | head: log id, membership, payload length and checksum
+//! payload
+//! ```
+//!
+//! A snapshot gets its name when it is whole and durable; until then it is a temporary file that
+//! the next start removes. One from a peer is the peer's file, byte for byte, and gets its name
+//! after every byte of it was checked. Only after [`SnapshotWriter::finish`] or
+//! [`SnapshotReceiver::finish`] may the log be purged up to it.
+//!
+//! Everything here blocks: callers have a thread for it. Cost: one pass over the bytes to write or
+//! read, one sync of a file and two of folders.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use prost::Message;
+use proto::stored::v1;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::StorageError;
+use super::framed::{self, Format, TEMPORARY, path};
+use crate::raft::SnapshotMeta;
+use crate::raft::stored::{
+    log_id_from_stored, log_id_to_stored, stored_membership_from_stored,
+    stored_membership_to_stored,
+};
+use crate::seams::{Disk, DiskFile};
+
+/// The folder, in the data folder.
+pub const SNAPSHOT_FOLDER: &str = "snapshots";
+const SUFFIX: &str = ".snap";
+/// Bytes that are read at once.
+const READ_BYTES: usize = 256 << 10;
+
+const FORMAT: Format<Head> = Format {
+    magic: *b"QC-SNAP\n",
+    readers: &[(1, Head::read_1)],
+    damaged: |file, what| StorageError::SnapshotDamaged { file, what },
+};
+
+struct Head {
+    meta: SnapshotMeta,
+    payload_length: u64,
+    payload_checksum: u128,
+}
+
+impl Head {
+    fn read_1(message: &[u8]) -> Result<Self, String> {
+        let stored = v1::SnapshotFileHead::decode(message).map_err(|_| "it has no proper head")?;
+        let membership = stored.membership.ok_or("its head has no membership")?;
+        let last_membership =
+            stored_membership_from_stored(membership).map_err(|error| error.to_string())?;
+        Ok(Self {
+            meta: SnapshotMeta {
+                last_log_id: stored.log_id.map(log_id_from_stored),
+                last_membership,
+            },
+            payload_length: stored.payload_length.ok_or("its head has no length")?,
+            payload_checksum: framed::number(&stored.payload_checksum, "checksum")?,
+        })
+    }
+
+    fn frame(meta: &SnapshotMeta, payload_length: u64, payload_checksum: u128) -> Vec<u8> {
+        let head = v1::SnapshotFileHead {
+            log_id: meta.last_log_id.as_ref().map(log_id_to_stored),
+            membership: Some(stored_membership_to_stored(&meta.last_membership)),
+            payload_length: Some(payload_length),
+            payload_checksum: Bytes::copy_from_slice(&payload_checksum.to_be_bytes()),
+        };
+        FORMAT.frame(&head.encode_to_vec())
+    }
+}
+
+/// The name of a snapshot. Names are in the order of what the snapshots cover.
+fn name(meta: &SnapshotMeta) -> String {
+    let (next, term, node) = meta.last_log_id.as_ref().map_or((0, 0, 0), |id| {
+        let leader = id.committed_leader_id();
+        (id.index.saturating_add(1), leader.term, leader.node_id)
+    });
+    format!("{next:020}-{term:020}-{node:020}{SUFFIX}")
+}
+
+/// The snapshots of a node.
+pub struct SnapshotStore {
+    disk: Arc<dyn Disk>,
+    temporaries: AtomicU64,
+}
+
+impl SnapshotStore {
+    /// Opens the snapshots of a data folder and removes what a crash left half written.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Io`].
+    pub fn open(disk: Arc<dyn Disk>) -> Result<Self, StorageError> {
+        framed::remove_temporary(&*disk, SNAPSHOT_FOLDER)?;
+        Ok(Self { disk, temporaries: AtomicU64::new(0) })
+    }
+
+    /// The one that covers most of the log, if there is any. Its head is checked here, its
+    /// payload by [`Snapshot::read_payload`].
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::SnapshotDamaged`], [`StorageError::NewerVersion`],
+    /// [`StorageError::OlderVersion`], [`StorageError::Io`].
+    pub fn latest(&self) -> Result<Option<Snapshot>, StorageError> {
+        let names = self.names()?;
+        names.last().map(|name| Snapshot::open(&*self.disk, name)).transpose()
+    }
+
+    /// Begins to write one.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Io`].
+    pub fn writer(&self, meta: &SnapshotMeta) -> Result<SnapshotWriter, StorageError> {
+        let payload_at = Head::frame(meta, 0, 0).len() as u64;
+        let file = self.temporary(name(meta))?;
+        Ok(SnapshotWriter { file, meta: meta.clone(), payload_at, length: 0, hash: Xxh3::new() })
+    }
+
+    /// Begins to receive one from a peer.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Io`].
+    pub fn receiver(&self) -> Result<SnapshotReceiver, StorageError> {
+        Ok(SnapshotReceiver { file: self.temporary("received".into())?, length: 0 })
+    }
+
+    /// Removes those that cover less of the log than this one. Whoever has one of them open can
+    /// go on reading it.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Io`].
+    pub fn keep_only(&self, snapshot: &Snapshot) -> Result<(), StorageError> {
+        let keep = name(&snapshot.meta);
+        let older: Vec<_> = self.names()?.into_iter().filter(|name| *name < keep).collect();
+        for name in &older {
+            let file = path(SNAPSHOT_FOLDER, name);
+            self.disk.remove(&file).map_err(StorageError::io("remove", &file))?;
+        }
+        if !older.is_empty() {
+            let sync = self.disk.sync_folder(SNAPSHOT_FOLDER);
+            sync.map_err(StorageError::io("sync", SNAPSHOT_FOLDER))?;
+        }
+        Ok(())
+    }
+
+    fn names(&self) -> Result<Vec<String>, StorageError> {
+        let names = self.disk.list(SNAPSHOT_FOLDER);
+        let mut names = names.map_err(StorageError::io("list", SNAPSHOT_FOLDER))?;
+        names.retain(|name| name.ends_with(SUFFIX));
+        Ok(names)
+    }
+
+    fn temporary(&self, name: String) -> Result<TemporaryFile, StorageError> {
+        // Two may be on their way at once: one that is made and one that is received.
+        let number = self.temporaries.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{name}.{number}{TEMPORARY}");
+        let full = path(SNAPSHOT_FOLDER, &name);
+        let file = self.disk.create(&full).map_err(StorageError::io("create", &full))?;
+        Ok(TemporaryFile { disk: self.disk.clone(), name, file: Some(file) })
+    }
+}
+
+/// A file that is removed if it gets no name.
+struct TemporaryFile {
+    disk: Arc<dyn Disk>,
+    name: String,
+    file: Option<Box<dyn DiskFile>>,
+}
+
+impl TemporaryFile {
+    fn path(&self) -> String {
+        path(SNAPSHOT_FOLDER, &self.name)
+    }
+
+    fn write(&mut self, at: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        let path = self.path();
+        let Some(file) = &mut self.file else { return Err(closed(&path)) };
+        file.write_at(at, bytes).map_err(StorageError::io("write", &path))
+    }
+
+    /// Syncs it and gives it its name.
+    fn publish(mut self, name: &str) -> Result<(), StorageError> {
+        let path = self.path();
+        let Some(mut file) = self.file.take() else { return Err(closed(&path)) };
+        let synced = file.sync().map_err(StorageError::io("sync", &path));
+        let published =
+            synced.and_then(|()| framed::publish(&*self.disk, SNAPSHOT_FOLDER, &self.name, name));
+        if published.is_err() {
+            self.file = Some(file);
+        }
+        published
+    }
+}
+
+fn closed(path: &str) -> StorageError {
+    StorageError::io("write", path)(io::ErrorKind::NotConnected.into())
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        if self.file.take().is_some() {
+            // If this fails, the next start removes it.
+            let _ = self.disk.remove(&self.path());
+        }
+    }
+}
+
+/// A snapshot that is being written. Dropped, it never was.
+pub struct SnapshotWriter {
+    file: TemporaryFile,
+    meta: SnapshotMeta,
+    payload_at: u64,
+    length: u64,
+    hash: Xxh3,
+}
+
+impl SnapshotWriter {
+    /// Writes the next bytes of the payload. Each call is one write: some hundred KiB are best.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Io`].
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
+        self.file.write(self.payload_at + self.length, bytes)?;
+        self.hash.update(bytes);
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Makes it durable and gives it its name.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Io`].
+    pub fn finish(mut self) -> Result<Snapshot, StorageError> {
+        let head = Head::frame(&self.meta, self.length, self.hash.digest128());
+        debug_assert_eq!(head.len() as u64, self.payload_at);
+        self.file.write(0, &head)?;
+        let name = name(&self.meta);
+        let disk = self.file.disk.clone();
+        self.file.publish(&name)?;
+        Snapshot::open(&*disk, &name)
+    }
+}
+
+/// A snapshot that comes from a peer. Dropped, it never came.
+pub struct SnapshotReceiver {
+    file: TemporaryFile,
+    length: u64,
+}
+
+impl SnapshotReceiver {
+    /// Takes the next bytes of the peer's file.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Io`].
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
+        self.file.write(self.length, bytes)?;
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Bytes so far.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Checks every byte, makes it durable and gives it its name.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::SnapshotRefused`] if it is not what the peer wrote;
+    /// [`StorageError::NewerVersion`], [`StorageError::OlderVersion`], [`StorageError::Io`].
+    pub fn finish(self) -> Result<Snapshot, StorageError> {
+        let disk = self.file.disk.clone();
+        let received = Snapshot::open(&*disk, &self.file.name).and_then(|received| {
+            received.read_payload(|_| Ok::<_, StorageError>(()))?;
+            Ok(received)
+        });
+        let received = received.map_err(|error| match error {
+            StorageError::SnapshotDamaged { file, what } => {
+                StorageError::SnapshotRefused { file, what }
+            }
+            other => other,
+        })?;
+        let name = name(&received.meta);
+        self.file.publish(&name)?;
+        Snapshot::open(&*disk, &name)
+    }
+}
+
+/// A snapshot in a file, held open: it can be read even after it was removed.
+#[derive(Clone)]
+pub struct Snapshot {
+    /// Where it ends, and who was a member there.
+    pub meta: SnapshotMeta,
+    path: String,
+    file: Arc<Mutex<Box<dyn DiskFile>>>,
+    length: u64,
+    payload_at: u64,
+    payload_checksum: u128,
+}
+
+impl Snapshot {
+    fn open(disk: &dyn Disk, name: &str) -> Result<Self, StorageError> {
+        let path = path(SNAPSHOT_FOLDER, name);
+        let file = disk.open(&path).map_err(StorageError::io("open", &path))?;
+        let length = file.length().map_err(StorageError::io("read", &path))?;
+        let (head, payload_at) = FORMAT.read(&*file, &path)?;
+        if head.payload_length.checked_add(payload_at) != Some(length) {
+            let what = format!(
+                "it has {} bytes behind its head, must have {}",
+                length - payload_at,
+                head.payload_length
+            );
+            return Err(StorageError::SnapshotDamaged { file: path, what });
+        }
+        let Head { meta, payload_checksum, .. } = head;
+        let file = Arc::new(Mutex::new(file));
+        Ok(Self { meta, path, file, length, payload_at, payload_checksum })
+    }
+
+    /// Bytes of the file.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Hands the payload over in pieces. Nothing of it may be used before this returns `Ok`:
+    /// whether it is what was written is known at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::SnapshotDamaged`], [`StorageError::Io`], and what `each` says.
+    pub fn read_payload<E: From<StorageError>>(
+        &self,
+        mut each: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut buffer = vec![0; READ_BYTES];
+        let mut hash = Xxh3::new();
+        let mut at = self.payload_at;
+        while at < self.length {
+            let read = self.read_raw(at, &mut buffer)?;
+            if read == 0 {
+                return Err(self.damaged("it was cut short").into());
+            }
+            hash.update(&buffer[..read]);
+            each(&buffer[..read])?;
+            at += read as u64;
+        }
+        if hash.digest128() != self.payload_checksum {
+            return Err(self.damaged("its payload does not match its checksum").into());
+        }
+        Ok(())
+    }
+
+    /// Reads bytes of the file, head and all, as a peer receives them; fewer than fit only at the
+    /// end. They are not checked: the receiver does that.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Io`].
+    pub fn read_raw(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, StorageError> {
+        self.file().read_at(offset, buffer).map_err(StorageError::io("read", &self.path))
+    }
+
+    fn file(&self) -> MutexGuard<'_, Box<dyn DiskFile>> {
+        // Reading leaves nothing half done.
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn damaged(&self, what: &str) -> StorageError {
+        StorageError::SnapshotDamaged { file: self.path.clone(), what: what.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::fs;
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+    use crate::raft::{LeaderId, LogId, Member, Membership, StoredMembership};
+    use crate::seams::RealDisk;
+
+    fn meta(index: u64) -> SnapshotMeta {
+        let id = LogId::new(LeaderId { term: 3, node_id: 2 }, index);
+        let member = Member { address: "10.0.0.1:1".into(), site: "kyiv".into(), incarnation: 7 };
+        let membership =
+            Membership::new(vec![BTreeSet::from([1])], BTreeMap::from([(1, member)])).unwrap();
+        let last_membership = StoredMembership::new(Some(id), membership);
+        SnapshotMeta { last_log_id: Some(id), last_membership }
+    }
+
+    fn new_store() -> (tempfile::TempDir, SnapshotStore) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SnapshotStore::open(Arc::new(RealDisk::new(folder.path()))).unwrap();
+        (folder, store)
+    }
+
+    fn write(store: &SnapshotStore, index: u64, payload: &[u8]) -> Snapshot {
+        let mut writer = store.writer(&meta(index)).unwrap();
+        for piece in payload.chunks(100) {
+            writer.write(piece).unwrap();
+        }
+        writer.finish().unwrap()
+    }
+
+    fn payload(snapshot: &Snapshot) -> Result<Vec<u8>, StorageError> {
+        let mut bytes = Vec::new();
+        snapshot.read_payload(|piece| {
+            bytes.extend_from_slice(piece);
+            Ok::<_, StorageError>(())
+        })?;
+        Ok(bytes)
+    }
+
+    fn raw(snapshot: &Snapshot) -> Vec<u8> {
+        let mut bytes = vec![0; snapshot.length() as usize];
+        assert_eq!(snapshot.read_raw(0, &mut bytes).unwrap(), bytes.len());
+        bytes
+    }
+
+    fn files(folder: &tempfile::TempDir) -> Vec<String> {
+        RealDisk::new(folder.path()).list(SNAPSHOT_FOLDER).unwrap()
+    }
+
+    #[test]
+    fn the_snapshot_that_covers_most_is_the_latest() {
+        let (folder, store) = new_store();
+        assert!(store.latest().unwrap().is_none());
+        for index in [9, 100, 10] {
+            write(&store, index, format!("state at {index}").as_bytes());
+        }
+        let latest = store.latest().unwrap().unwrap();
+        assert_eq!(latest.meta, meta(100));
+        assert_eq!(payload(&latest).unwrap(), b"state at 100");
+        let reopened = SnapshotStore::open(Arc::new(RealDisk::new(folder.path()))).unwrap();
+        assert_eq!(reopened.latest().unwrap().unwrap().meta, meta(100));
+    }
+
+    #[test]
+    fn an_empty_snapshot_of_nothing_can_be_kept() {
+        let (_folder, store) = new_store();
+        let nothing = SnapshotMeta { last_log_id: None, last_membership: Default::default() };
+        store.writer(&nothing).unwrap().finish().unwrap();
+        let latest = store.latest().unwrap().unwrap();
+        assert_eq!((latest.meta.clone(), payload(&latest).unwrap()), (nothing, vec![]));
+    }
+
+    #[test]
+    fn older_ones_are_removed_and_can_still_be_read_by_who_has_them_open() {
+        let (folder, store) = new_store();
+        let old = write(&store, 1, b"old");
+        let new = write(&store, 2, b"new");
+        let newest = write(&store, 3, b"newest");
+        store.keep_only(&new).unwrap();
+        assert_eq!(files(&folder), [name(&new.meta), name(&newest.meta)]);
+        assert_eq!(payload(&old).unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_snapshot_that_was_not_finished_never_was() {
+        let (folder, store) = new_store();
+        let mut writer = store.writer(&meta(1)).unwrap();
+        writer.write(b"half").unwrap();
+        assert!(store.latest().unwrap().is_none());
+        assert_eq!(files(&folder).len(), 1);
+        drop(writer);
+        assert_eq!(files(&folder).len(), 0);
+
+        // As a crash leaves it.
+        fs::write(folder.path().join(SNAPSHOT_FOLDER).join("1.snap.0.tmp"), b"half").unwrap();
+        SnapshotStore::open(Arc::new(RealDisk::new(folder.path()))).unwrap();
+        assert_eq!(files(&folder).len(), 0);
+    }
+
+    #[test]
+    fn a_peer_receives_the_same_file() {
+        let (_folder, store) = new_store();
+        let (folder, peer) = new_store();
+        let sent = write(&store, 5, &[7; 1_000]);
+        let mut receiver = peer.receiver().unwrap();
+        for piece in raw(&sent).chunks(300) {
+            receiver.write(piece).unwrap();
+        }
+        assert_eq!(receiver.length(), sent.length());
+        let received = receiver.finish().unwrap();
+        assert_eq!(received.meta, sent.meta);
+        assert_eq!(raw(&received), raw(&sent));
+        assert_eq!(files(&folder), [name(&sent.meta)]);
+    }
+
+    #[test]
+    fn a_changed_byte_is_noticed_wherever_it_is() {
+        let (folder, store) = new_store();
+        let snapshot = write(&store, 5, b"the state of the contact centre");
+        let good = raw(&snapshot);
+        let path = folder.path().join(SNAPSHOT_FOLDER).join(name(&snapshot.meta));
+        let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+        for at in 0..good.len() {
+            file.write_all_at(&[good[at] ^ 0x20], at as u64).unwrap();
+            let read = store.latest().and_then(|latest| payload(&latest.unwrap()));
+            let error = read.unwrap_err();
+            assert_eq!(error.code(), "E-SNAPSHOT-DAMAGED", "byte {at}");
+            file.write_all_at(&good[at..=at], at as u64).unwrap();
+        }
+        for length in (0..good.len()).rev() {
+            file.set_len(length as u64).unwrap();
+            let read = store.latest().and_then(|latest| payload(&latest.unwrap()));
+            assert_eq!(read.unwrap_err().code(), "E-SNAPSHOT-DAMAGED", "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_damaged_snapshot_from_a_peer_gets_no_name() {
+        let (_folder, store) = new_store();
+        let good = raw(&write(&store, 5, b"the state of the contact centre"));
+        let (folder, peer) = new_store();
+        let receive = |bytes: &[u8]| {
+            let mut receiver = peer.receiver().unwrap();
+            receiver.write(bytes).unwrap();
+            receiver.finish().map(drop).unwrap_err()
+        };
+        for at in 0..good.len() {
+            let mut bytes = good.clone();
+            bytes[at] ^= 0x20;
+            assert_eq!(receive(&bytes).code(), "E-SNAPSHOT-REFUSED", "byte {at}");
+            assert_eq!(receive(&good[..at]).code(), "E-SNAPSHOT-REFUSED", "{at} bytes");
+        }
+        assert_eq!(files(&folder).len(), 0);
+        assert!(peer.latest().unwrap().is_none());
+    }
+
+    /// Such bytes are on people's disks.
+    #[test]
+    fn the_bytes_of_a_snapshot_do_not_change() {
+        let (_folder, store) = new_store();
+        let bytes = raw(&write(&store, 5, b"hi"));
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(
+            hex,
+            "51432d534e41500a000000010000005ce678140f4d5423b9c6e7d67c12107b9b0a0608031002180512370a06080310021805122d0a030a010112260801120a31302e302e302e313a311a046b79697622100000000000000000000000000000000719020000000000000022107d596ce5fcabaf622a2300bbd7ea6e9a6869"
+        );
+    }
+}
