@@ -12,7 +12,8 @@
 //! [`LogSettings::cache_bytes`]; so at most the larger of the two and one chunk more while syncs
 //! lag behind. Writers wait when 64 MiB are on their way to the disk.
 //!
-//! A write or sync that failed is final: all later ones fail, for what the disk holds is unknown.
+//! A write or sync that failed is final: whatever is asked of the log afterwards fails, reads too,
+//! for what the disk holds is unknown and what is in memory is ahead of it.
 
 pub mod check;
 mod codec;
@@ -33,6 +34,7 @@ use openraft_rt::AsyncRuntime;
 use raft_log::api::raft_log_writer::RaftLogWriter;
 use raft_log::{RaftLog, RaftWalTypes};
 
+use self::flushed::Broken;
 use super::StorageError;
 use crate::raft::Types;
 use crate::seams::RealDisk;
@@ -74,6 +76,7 @@ struct Shared<RT: AsyncRuntime> {
     disk: RealDisk,
     /// Entries from this index on are in memory, if they are there at all. It may lag.
     cached_from: AtomicU64,
+    broken: Broken,
 }
 
 impl<RT: AsyncRuntime> Clone for FileLog<RT> {
@@ -112,7 +115,8 @@ impl<RT: AsyncRuntime> FileLog<RT> {
         })?;
         let cached_from = AtomicU64::new(cached_from(&log));
         let (log, disk) = (RwLock::new(log), data.clone());
-        let log = Self { shared: Arc::new(Shared { log, folder, disk, cached_from }) };
+        let broken = Broken::default();
+        let log = Self { shared: Arc::new(Shared { log, folder, disk, cached_from, broken }) };
         log.mark()?;
         Ok(log)
     }
@@ -139,10 +143,12 @@ impl<RT: AsyncRuntime> FileLog<RT> {
 
 impl<RT: AsyncRuntime> Shared<RT> {
     fn read(&self) -> io::Result<RwLockReadGuard<'_, RaftLog<Types<RT>>>> {
+        self.broken.check()?;
         self.log.read().map_err(|_| half_done())
     }
 
     fn write(&self) -> io::Result<RwLockWriteGuard<'_, RaftLog<Types<RT>>>> {
+        self.broken.check()?;
         self.log.write().map_err(|_| half_done())
     }
 

@@ -65,7 +65,9 @@ impl<RT: AsyncRuntime> FileLog<RT> {
 
 impl<RT: AsyncRuntime> Shared<RT> {
     fn failed(&self, action: &'static str, error: io::Error) -> io::Error {
-        refused(&check::name(&self.folder), action, error).into()
+        let error = refused(&check::name(&self.folder), action, error).into();
+        self.broken.note(&error);
+        error
     }
 
     /// Changes the log and waits until that is durable.
@@ -77,7 +79,7 @@ impl<RT: AsyncRuntime> Shared<RT> {
         {
             let mut log = self.write()?;
             change(&mut log).map_err(|error| self.failed(action, error))?;
-            log.flush(true, Some(Flushed::new(IOFlushed::signal(tell))))
+            log.flush(true, Some(Flushed::new(IOFlushed::signal(tell), self.broken.clone())))
                 .map_err(|error| self.failed(action, error))?;
         }
         let flushed = told.await.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe));
@@ -161,7 +163,7 @@ impl<RT: AsyncRuntime> RaftLogStorage<Types<RT>> for FileLog<RT> {
         I::IntoIter: OptionalSend,
     {
         let failed = |error| self.shared.failed("append", error);
-        let callback = Flushed::new(callback);
+        let callback = Flushed::new(callback, self.shared.broken.clone());
         let mut log = self.shared.write()?;
         let before = log.log_state().last().map_or(0, |last| last.0.index);
         let entries = entries

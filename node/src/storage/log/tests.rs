@@ -263,7 +263,7 @@ async fn one_process_has_the_log() {
 #[tokio::test]
 async fn who_waits_for_a_sync_is_told_when_the_writer_is_gone() {
     let (tell, told) = Types::<TokioRuntime>::oneshot();
-    drop(flushed::Flushed::<TokioRuntime>::new(IOFlushed::signal(tell)));
+    drop(flushed::Flushed::<TokioRuntime>::new(IOFlushed::signal(tell), Default::default()));
     let told: io::Result<()> = told.await.unwrap();
     assert_eq!(told.unwrap_err().to_string(), "the writer of the log has stopped");
 }
