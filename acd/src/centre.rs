@@ -124,6 +124,21 @@ impl Centre {
         self.timers.next(self.clocks)
     }
 
+    /// The checkpoint this replica keeps: index and state hash there.
+    pub fn checkpoint(&self) -> Option<(u64, u128)> {
+        self.checkpoint
+    }
+
+    /// Whether clients own log time.
+    pub fn is_replay(&self) -> bool {
+        self.replay
+    }
+
+    /// The members, by number, and where they are.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &SiteId)> {
+        self.nodes.values().map(|node| (node.id, &self.sites.get(node.site).config.id))
+    }
+
     /// The settings of the centre.
     pub fn settings(&self) -> &Settings {
         &self.settings

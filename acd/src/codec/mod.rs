@@ -13,6 +13,7 @@
 mod command;
 mod config;
 mod record;
+mod reply;
 pub(crate) mod stored;
 mod version;
 
@@ -37,6 +38,7 @@ use crate::rejection::Rejection;
 use crate::time::LogTime;
 
 pub use self::record::{decode_record, encode_record};
+pub use self::reply::{decode_reply, encode_reply};
 use self::version::Readers;
 
 /// The version of the format that this program writes.
