@@ -4,6 +4,7 @@
 pub mod stored {
     /// Version 1.
     #[allow(missing_docs, reason = "generated; the .proto files are the documentation")]
+    #[allow(clippy::large_enum_variant, reason = "generated; decoded and taken apart at once")]
     pub mod v1 {
         include!(concat!(env!("OUT_DIR"), "/quorumcall.stored.v1.rs"));
     }

@@ -7,13 +7,16 @@ use bytes::Bytes;
 use super::stored::malformed;
 use crate::rejection::Rejection;
 
+/// Reads a message of one version.
+type Reader<T> = fn(Bytes) -> Result<T, Rejection>;
+
 /// The readers of a format, oldest version first, without gaps. The last is the version that is
 /// written.
 pub(super) struct Readers<T: 'static> {
     /// What is read, as refusals call it.
     pub what: &'static str,
     /// Each version that can be read, with its reader.
-    pub readers: &'static [(u32, fn(Bytes) -> Result<T, Rejection>)],
+    pub readers: &'static [(u32, Reader<T>)],
 }
 
 impl<T> Readers<T> {
@@ -30,7 +33,7 @@ impl<T> Readers<T> {
         let known = match self.readers {
             [(first, _), .., (last, _)] => format!("versions {first} to {last}"),
             [(only, _)] => format!("version {only}"),
-            [] => format!("no version"),
+            [] => "no version".into(),
         };
         malformed(format!("the {what} is of format version {version}; this program knows {known}"))
     }
