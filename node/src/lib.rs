@@ -5,7 +5,16 @@ pub mod config;
 pub mod explain;
 pub mod founding;
 pub mod identity;
+pub mod leader;
+mod node;
+pub mod peers;
 pub mod raft;
+pub mod replica;
+pub mod rpc;
 pub mod seams;
 pub mod setup;
+pub mod shutdown;
 pub mod storage;
+pub mod submit;
+
+pub use node::{Deps, Freshness, Node, ReadError, Role, StartError};

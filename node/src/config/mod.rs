@@ -180,7 +180,7 @@ impl NodeConfig {
             install_snapshot_timeout: SNAPSHOT_TIMEOUT_MS,
             max_in_snapshot_log_to_keep: self.log.kept_entries,
             // Purging is a pass over the log's files; not for a handful of entries.
-            purge_batch_size: 256,
+            purge_batch_size: (self.log.kept_entries / 32).max(1),
             // The log store bounds a read by bytes; this must not be tighter.
             max_payload_entries: 4_096,
             ..openraft::Config::default()

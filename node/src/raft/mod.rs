@@ -4,6 +4,6 @@ pub mod stored;
 mod types;
 
 pub use types::{
-    Answers, Entry, EntryBytes, LeaderId, LogId, Member, Membership, NodeId, Payload, SnapshotMeta,
-    StoredMembership, Types, Vote,
+    Answers, Entry, EntryBytes, LeaderId, LogId, Member, Membership, NodeId, Payload, Raft,
+    SnapshotMeta, StoredMembership, Types, Vote,
 };

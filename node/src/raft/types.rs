@@ -129,3 +129,6 @@ impl<RT> Ord for Types<RT> {
         Ordering::Equal
     }
 }
+
+/// Raft on this node.
+pub type Raft<RT> = openraft::Raft<Types<RT>, crate::replica::Machine>;

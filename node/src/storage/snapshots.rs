@@ -380,7 +380,8 @@ impl Snapshot {
         self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn damaged(&self, what: &str) -> StorageError {
+    /// What to say of a payload that is as it was written, and cannot be used.
+    pub fn damaged(&self, what: &str) -> StorageError {
         StorageError::SnapshotDamaged { file: self.path.clone(), what: what.into() }
     }
 }

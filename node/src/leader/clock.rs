@@ -1,0 +1,231 @@
+//! Log time, as this node would stamp it.
+//!
+//! The stamp of a leader is the last stamp in the log, plus its own monotonic time since it had
+//! that entry, slewed by at most 1 % towards its wall clock. So time goes on evenly from leader to
+//! leader, whatever their wall clocks say, and no clock that jumps moves it by more. Where it falls
+//! far behind, as after a rest of the whole cluster, it is set, by an entry of its own and only by a
+//! leader whose wall clock agrees with those of a majority.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use acd::time::{LogTime, Millis};
+use openraft_rt::{AsyncRuntime, Instant};
+
+use crate::seams::WallClock;
+
+/// A part of the time that passed by which a stamp may be slewed.
+const SLEW_DIVISOR: i128 = 100;
+/// A wall clock that is further ahead of log time than this is not slewed to but set, audited.
+const SET_BEYOND: Duration = Duration::from_secs(2);
+const NANOS_PER_MS: i128 = 1_000_000;
+
+/// Log time at a moment of this node's monotonic clock. Clones share it.
+pub struct LogClock<RT: AsyncRuntime> {
+    shared: Arc<Shared<RT>>,
+}
+
+struct Shared<RT: AsyncRuntime> {
+    wall: Arc<dyn WallClock>,
+    base: Mutex<Base<RT::Instant>>,
+}
+
+struct Base<I> {
+    /// The last stamp in the log that is known here, in ns; slewing makes fractions of a ms.
+    stamp: i128,
+    /// When it was. None: the entry is from before this program started.
+    at: Option<I>,
+    /// When a leader was last known to hear people: an append came, or an own entry was committed.
+    attended: Option<I>,
+}
+
+impl<RT: AsyncRuntime> Clone for LogClock<RT> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone() }
+    }
+}
+
+impl<RT: AsyncRuntime> LogClock<RT> {
+    /// `last`: the last stamp in the log.
+    pub fn new(wall: Arc<dyn WallClock>, last: LogTime) -> Self {
+        let stamp = i128::from(last.0) * NANOS_PER_MS;
+        let base = Mutex::new(Base { stamp, at: None, attended: None });
+        Self { shared: Arc::new(Shared { wall, base }) }
+    }
+
+    fn base(&self) -> MutexGuard<'_, Base<RT::Instant>> {
+        // Nothing in here panics half-way.
+        self.shared.base.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The wall clock: ms since 1970.
+    pub fn wall_ms(&self) -> u64 {
+        self.shared.wall.now_ms()
+    }
+
+    /// An entry with this stamp has come.
+    pub fn observe(&self, stamp: LogTime) {
+        let stamp = i128::from(stamp.0) * NANOS_PER_MS;
+        let mut base = self.base();
+        if stamp > base.stamp || base.at.is_none() {
+            base.stamp = base.stamp.max(stamp);
+            base.at = Some(RT::Instant::now());
+        }
+    }
+
+    /// A leader is there: it was heard, or this one had an entry committed.
+    pub fn attended(&self) {
+        self.base().attended = Some(RT::Instant::now());
+    }
+
+    /// How long ago a leader was last known to be there; none: not since this program started.
+    pub fn since_attended(&self) -> Option<Duration> {
+        self.base().attended.map(|at| RT::Instant::now().saturating_duration_since(at))
+    }
+
+    /// The stamp of the next entry. Moves time: only who writes the entry asks.
+    pub fn stamp(&self) -> LogTime {
+        let now = RT::Instant::now();
+        let wall = i128::from(self.wall_ms()) * NANOS_PER_MS;
+        let mut base = self.base();
+        base.stamp = match base.at {
+            Some(at) => {
+                let passed = nanos(now.saturating_duration_since(at));
+                let slew = passed / SLEW_DIVISOR;
+                let even = base.stamp + passed;
+                even + (wall - even).clamp(-slew, slew)
+            }
+            // A new log begins at wall time. How long an old one was at rest, nobody measured: it
+            // goes on from where it was, and is set once the wall clock has been compared.
+            None if base.stamp == 0 => wall,
+            None => base.stamp,
+        };
+        base.at = Some(now);
+        millis(base.stamp)
+    }
+
+    /// How long until log time is this.
+    pub fn until(&self, time: LogTime) -> Duration {
+        let base = self.base();
+        let passed = base.at.map(|at| RT::Instant::now().saturating_duration_since(at));
+        let left = i128::from(time.0) * NANOS_PER_MS - base.stamp - passed.map_or(0, nanos);
+        Duration::from_nanos(u64::try_from(left.max(0)).unwrap_or(u64::MAX))
+    }
+
+    /// For the first entry of a term: its stamp, and how long nobody could be heard.
+    pub fn begin_term(&self) -> (LogTime, Millis) {
+        let before = millis(self.base().stamp);
+        let since_attended = self.since_attended();
+        let stamp = self.stamp();
+        let gap = match since_attended {
+            Some(gap) => Millis(gap.as_millis() as u64),
+            None => stamp.since(before),
+        };
+        (stamp, gap)
+    }
+
+    /// Where log time should be set to, if it is too far behind the wall clock to be slewed.
+    pub fn correction(&self) -> Option<LogTime> {
+        let base = self.base();
+        let passed = base.at.map(|at| RT::Instant::now().saturating_duration_since(at));
+        let even = base.stamp + passed.map_or(0, nanos);
+        let wall = i128::from(self.wall_ms()) * NANOS_PER_MS;
+        (wall - even > nanos(SET_BEYOND)).then(|| millis(wall))
+    }
+}
+
+fn nanos(duration: Duration) -> i128 {
+    // 10^38 ns are 5 × 10^21 years.
+    duration.as_nanos() as i128
+}
+
+fn millis(nanos: i128) -> LogTime {
+    LogTime(u64::try_from(nanos / NANOS_PER_MS).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use openraft_rt_tokio::TokioRuntime;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Wall(AtomicU64);
+
+    impl WallClock for Wall {
+        fn now_ms(&self) -> u64 {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    fn clock(wall_ms: u64, last: u64) -> (Arc<Wall>, LogClock<TokioRuntime>) {
+        let wall = Arc::new(Wall(AtomicU64::new(wall_ms)));
+        (wall.clone(), LogClock::new(wall, LogTime(last)))
+    }
+
+    async fn pass(ms: u64) {
+        tokio::time::advance(Duration::from_millis(ms)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_log_begins_at_wall_time() {
+        let (_, clock) = clock(5_000, 0);
+        assert_eq!(clock.begin_term(), (LogTime(5_000), Millis(5_000)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stamps_go_on_from_the_last_one_whatever_the_wall_clock_says() {
+        for wall_ms in [0, 1_000_000_000] {
+            let (_, clock) = clock(wall_ms, 0);
+            clock.observe(LogTime(50_000));
+            pass(1_000).await;
+            let stamp = clock.stamp().0;
+            assert!((50_990..=51_010).contains(&stamp), "{stamp} with the wall clock at {wall_ms}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_is_slewed_to_the_wall_clock_also_by_many_small_steps() {
+        let (wall, clock) = clock(0, 0);
+        clock.observe(LogTime(50_000));
+        for step in 0..1_000 {
+            pass(1).await;
+            wall.0.store(50_400 + step, Ordering::Relaxed);
+            clock.stamp();
+        }
+        let stamp = clock.stamp().0;
+        assert!((51_008..=51_011).contains(&stamp), "{stamp}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_rest_time_goes_on_from_the_last_stamp_and_wants_to_be_set() {
+        let (_, clock) = clock(100_000, 40_000);
+        assert_eq!(clock.begin_term(), (LogTime(40_000), Millis(0)));
+        assert_eq!(clock.correction(), Some(LogTime(100_000)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gap_begins_when_the_last_leader_was_heard_last() {
+        let (_, clock) = clock(0, 0);
+        clock.observe(LogTime(50_000));
+        pass(5_000).await;
+        clock.attended();
+        pass(700).await;
+        let (_, gap) = clock.begin_term();
+        assert_eq!(gap, Millis(700));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_large_difference_forward_is_corrected() {
+        let (wall, clock) = clock(0, 0);
+        clock.observe(LogTime(50_000));
+        for (wall_ms, correction) in
+            [(40_000, None), (51_500, None), (52_500, Some(LogTime(52_500)))]
+        {
+            wall.0.store(wall_ms, Ordering::Relaxed);
+            assert_eq!(clock.correction(), correction);
+        }
+    }
+}

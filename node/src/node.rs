@@ -1,0 +1,408 @@
+//! A node: everything put together.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use acd::command::Submission;
+use acd::ids::PrincipalId;
+use acd::time::LogTime;
+use openraft::errors::{Fatal, InitializeError, RaftError};
+use openraft::raft::ReadPolicy;
+use openraft::storage::RaftLogStorage;
+use openraft_rt::watch::WatchReceiver;
+use openraft_rt::{AsyncRuntime, Instant as _};
+use proto::peer::v1::peer_server::PeerServer;
+use proto::peer::v1::read_index_response::Result as ReadIndex;
+use proto::peer::v1::submission_server::SubmissionServer;
+use tokio::sync::Notify;
+use tonic::service::Routes;
+
+use crate::config::NodeConfig;
+use crate::founding::Founding;
+use crate::identity::ClusterId;
+use crate::leader::{Duties, LogClock};
+use crate::peers::{Directory, Neighbours, Network, Patience, PeerService, Peers};
+use crate::raft::{Member, NodeId, Raft, Types};
+use crate::replica::{Machine, Observer, Parts, State, View};
+use crate::rpc::{Server, Timer};
+use crate::seams::{Connector, Disk, Listener, WallClock};
+use crate::shutdown::Shutdown;
+use crate::storage::records::RecordStore;
+use crate::storage::{Marker, SnapshotStore, StorageError};
+use crate::submit::{
+    Answer, BatchLimits, Batcher, COMMAND_DEADLINE, Door, Forwarder, Inbox, InboxLimits,
+    SubmissionService, Submitted,
+};
+
+/// Bytes of one message of a client.
+const CLIENT_MESSAGE_BYTES_MAX: usize = 8 << 20;
+/// Bytes of one message of a node.
+const PEER_MESSAGE_BYTES_MAX: usize = 32 << 20;
+
+/// What a node is made of, all of it from outside.
+pub struct Deps<L> {
+    /// What it is told.
+    pub config: NodeConfig,
+    /// Whose disk this is.
+    pub marker: Marker,
+    /// Which life of the cluster this is.
+    pub epoch: u64,
+    /// The members it knows before it hears from a leader, itself included. With an empty log,
+    /// these are the first members, if `founding` says so.
+    pub members: BTreeMap<NodeId, Member>,
+    /// How the cluster begins, for its first members.
+    pub founding: Option<Founding>,
+    /// How it shows who it is to those it calls.
+    pub tls_client: Arc<rustls::ClientConfig>,
+    /// How it shows who it is to those who call.
+    pub tls_server: Arc<rustls::ServerConfig>,
+    /// Raft's log.
+    pub log: L,
+    /// The last stamp in the log, if it has any: log time goes on from there.
+    pub last_stamp: LogTime,
+    /// Snapshots.
+    pub disk: Arc<dyn Disk>,
+    /// Records.
+    pub records: RecordStore,
+    /// Wall time.
+    pub wall: Arc<dyn WallClock>,
+    /// Ways to others.
+    pub connector: Arc<dyn Connector>,
+    /// Where others come in.
+    pub listener: Box<dyn Listener>,
+    /// How often replicas compare their states.
+    pub checkpoint_every: Duration,
+    /// Watches over everything, under test.
+    pub observer: Option<Arc<dyn Observer>>,
+}
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// Raft's settings contradict each other.
+    #[error("settings of Raft refused: {0}")]
+    Config(#[from] openraft::ConfigError),
+    /// Raft does not start.
+    #[error("Raft does not start: {0}")]
+    Raft(String),
+    /// The number of the node is not a proper principal.
+    #[error(transparent)]
+    Principal(#[from] acd::rejection::Rejection),
+}
+
+/// What part a node plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It leads.
+    Leader,
+    /// It votes.
+    Follower,
+    /// It is told.
+    Learner,
+}
+
+/// How current this replica is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Freshness {
+    /// What part the node plays.
+    pub role: Role,
+    /// The last index that was applied.
+    pub applied: u64,
+    /// Entries known to be committed and not yet applied.
+    pub lag: u64,
+    /// How long ago the leader was heard, or, on the leader, had the answer of a quorum; none: not
+    /// since the node started.
+    pub age: Option<Duration>,
+}
+
+/// Why a read cannot be linearizable now. It may be tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// Nobody leads, or the leader cannot be reached or cannot tell.
+    #[error("no leader can say now what is committed; try again, or read what this node has")]
+    NoLeader,
+    /// The node does not catch up in time.
+    #[error("this node is behind; try again, or ask another")]
+    Behind,
+}
+
+/// A running node. Clones share it; [`Node::stop`] ends it.
+pub struct Node<RT: AsyncRuntime> {
+    inner: Arc<Inner<RT>>,
+}
+
+struct Inner<RT: AsyncRuntime> {
+    raft: Raft<RT>,
+    node: NodeId,
+    state: State,
+    door: Door<RT>,
+    clock: LogClock<RT>,
+    directory: Directory,
+    peers: Peers<RT>,
+    neighbours: Neighbours,
+    shutdown: Shutdown,
+}
+
+impl<RT: AsyncRuntime> Clone for Node<RT> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone() }
+    }
+}
+
+impl<RT: AsyncRuntime> Node<RT> {
+    /// Starts a node from what is on its disk.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from starting, with what to do. Nothing was changed then.
+    pub async fn start<L: RaftLogStorage<Types<RT>>>(deps: Deps<L>) -> Result<Self, StartError> {
+        let node = deps.config.node.0;
+        let principal = PrincipalId::new(&format!("node-{node}"))?;
+        let cluster = ClusterId(deps.marker.cluster);
+        let raft_config = deps.config.to_raft_config(&cluster.to_string()).validate()?;
+        let limits = deps.config.limits;
+        let timer = Timer::<RT>::start();
+        let shutdown = Shutdown::default();
+        let directory = Directory::new(deps.marker, deps.members.clone());
+        let (_, election_max) = deps.config.timing.election_ms;
+        let patience = Patience {
+            // TCP, TLS and HTTP/2 take three round trips.
+            connect: Duration::from_millis(2 * election_max),
+            keep_alive: Duration::from_millis(election_max),
+        };
+        let peers = Peers::<RT>::new(
+            directory.clone(),
+            deps.connector,
+            deps.tls_client,
+            timer.clone(),
+            patience,
+        );
+        let snapshots = Arc::new(SnapshotStore::open(deps.disk)?);
+        let records = Arc::new(deps.records);
+        let snapshot_due = Arc::new(Notify::new());
+        let machine = Machine::open(Parts {
+            snapshots: snapshots.clone(),
+            records: records.clone(),
+            epoch: deps.epoch,
+            watch_events_max: limits.watch_events,
+            snapshot_after_bytes: deps.config.log.snapshot_after_bytes,
+            snapshot_due: snapshot_due.clone(),
+            observer: deps.observer,
+        })?;
+        let state = machine.state();
+        let last_stamp = deps.last_stamp.max(state.view().centre().now());
+        let clock = LogClock::<RT>::new(deps.wall.clone(), last_stamp);
+
+        let network = Network::new(peers.clone());
+        let raft = Raft::<RT>::new(node, Arc::new(raft_config), network, deps.log, machine)
+            .await
+            .map_err(|fatal| StartError::Raft(fatal.to_string()))?;
+        if deps.founding.is_some() {
+            initialize(&raft, deps.members).await?;
+        }
+
+        let inbox = Arc::new(Inbox::new(InboxLimits {
+            commands_max: limits.inbound_commands,
+            bytes_max: limits.inbound_bytes,
+        }));
+        let leadership = Arc::new(Notify::new());
+        let forwarder = Forwarder::start(peers.clone(), directory.clone(), shutdown.clone());
+        let door = Door::new(raft.clone(), state.clone(), inbox.clone(), forwarder);
+        let batcher = Batcher {
+            raft: raft.clone(),
+            node,
+            principal: principal.clone(),
+            inbox,
+            clock: clock.clone(),
+            limits: BatchLimits {
+                commands_max: limits.batch_commands,
+                bytes_max: limits.batch_bytes,
+                in_flight_max: limits.batches_in_flight,
+            },
+            leadership: leadership.clone(),
+            shutdown: shutdown.clone(),
+        };
+        drop(RT::spawn(batcher.run()));
+        let neighbours = Neighbours::default();
+        let duties = Duties {
+            raft: raft.clone(),
+            node,
+            principal,
+            state: state.clone(),
+            door: door.clone(),
+            clock: clock.clone(),
+            wall: deps.wall,
+            directory: directory.clone(),
+            peers: peers.clone(),
+            neighbours: neighbours.clone(),
+            checkpoint_every: deps.checkpoint_every,
+            shutdown: shutdown.clone(),
+        };
+        duties.start(leadership, snapshot_due, deps.founding);
+
+        let peer_service = PeerService {
+            raft: raft.clone(),
+            directory: directory.clone(),
+            peers: peers.clone(),
+            state: state.clone(),
+            clock: clock.clone(),
+            snapshots,
+            records,
+        };
+        let submission_service = SubmissionService {
+            door: door.clone(),
+            directory: directory.clone(),
+            shutdown: shutdown.clone(),
+        };
+        let routes = Routes::new(
+            PeerServer::new(peer_service)
+                .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX),
+        )
+        .add_service(
+            SubmissionServer::new(submission_service)
+                .max_decoding_message_size(CLIENT_MESSAGE_BYTES_MAX),
+        )
+        .prepare();
+        let server = Server {
+            tls: deps.tls_server,
+            cluster,
+            routes,
+            timer,
+            keep_alive: patience.keep_alive,
+            shutdown: shutdown.clone(),
+        };
+        drop(RT::spawn(server.run(deps.listener)));
+
+        let inner =
+            Inner { raft, node, state, door, clock, directory, peers, neighbours, shutdown };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Submits a command of an authenticated principal and waits for its answer, at most
+    /// [`COMMAND_DEADLINE`].
+    pub async fn call(&self, submission: &Submission) -> Answer {
+        self.inner.door.call(submission).await
+    }
+
+    /// Submits a command; the answer goes where it says.
+    pub fn submit(&self, submitted: Submitted) {
+        self.inner.door.submit(submitted);
+    }
+
+    /// The state, for reads of what this node has and for watches.
+    pub fn state(&self) -> &State {
+        &self.inner.state
+    }
+
+    /// How current that is.
+    pub fn freshness(&self) -> Freshness {
+        let metrics = self.inner.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let leads = metrics.state.is_leader();
+        let role = match metrics.state {
+            openraft::ServerState::Leader => Role::Leader,
+            openraft::ServerState::Learner => Role::Learner,
+            _ => Role::Follower,
+        };
+        let applied = self.inner.state.last_applied();
+        let committed = metrics.cluster_committed.max(metrics.local_committed);
+        let age = match leads {
+            true => metrics.last_quorum_acked.as_ref().map(|acked| acked.elapsed()),
+            false => self.inner.clock.since_attended(),
+        };
+        let lag = committed.map_or(0, |id| id.index.saturating_sub(applied));
+        Freshness { role, applied, lag, age }
+    }
+
+    /// Waits until this node has applied all that was committed when this was called, so that what
+    /// is read then is linearizable.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`]: what this node has may still be read.
+    pub async fn catch_up(&self) -> Result<View<'_>, ReadError> {
+        let index = self.read_index().await?;
+        let applied = RT::timeout(COMMAND_DEADLINE, self.inner.state.wait_applied(index)).await;
+        match applied {
+            Ok(Ok(())) => Ok(self.inner.state.view()),
+            Ok(Err(_)) | Err(_) => Err(ReadError::Behind),
+        }
+    }
+
+    /// Asks the leader up to where the log is committed.
+    async fn read_index(&self) -> Result<u64, ReadError> {
+        let raft = &self.inner.raft;
+        if self.inner.raft.as_leader().is_ok() {
+            let read = raft.get_read_log_id(ReadPolicy::ReadIndex).await;
+            return read.map(|(read, _)| read.log_id().index).map_err(|_| ReadError::NoLeader);
+        }
+        let leader = raft.current_leader().await.ok_or(ReadError::NoLeader)?;
+        let member = self.inner.directory.get(leader).ok_or(ReadError::NoLeader)?;
+        let mut peer = self.inner.peers.urgent(leader, &member);
+        let call = peer.read_index(proto::peer::v1::ReadIndexRequest {});
+        let answer = RT::timeout(COMMAND_DEADLINE, call).await;
+        let answer = answer.map_err(|_| ReadError::NoLeader)?.map_err(|_| ReadError::NoLeader)?;
+        match answer.into_inner().result {
+            Some(ReadIndex::Index(index)) => Ok(index),
+            Some(ReadIndex::NotLeader(_)) | None => Err(ReadError::NoLeader),
+        }
+    }
+
+    /// Raft, for operations on the cluster and for tests.
+    pub fn raft(&self) -> &Raft<RT> {
+        &self.inner.raft
+    }
+
+    /// The number of this node.
+    pub fn number(&self) -> NodeId {
+        self.inner.node
+    }
+
+    /// What the peers said last of their clocks and positions.
+    pub fn neighbours(&self) -> &Neighbours {
+        &self.inner.neighbours
+    }
+
+    /// Returns when this node cannot go on, with why.
+    pub async fn failed(&self) -> String {
+        let mut metrics = self.inner.raft.metrics();
+        loop {
+            let fatal = metrics.borrow_watched().running_state.clone().err();
+            match (fatal, self.inner.state.halted()) {
+                (_, Some(halt)) => return halt.to_string(),
+                (Some(Fatal::Stopped), None) => return "the node was stopped".to_owned(),
+                (Some(fatal), None) => return fatal.to_string(),
+                (None, None) => {}
+            }
+            if metrics.changed().await.is_err() {
+                return "Raft has stopped".to_owned();
+            }
+        }
+    }
+
+    /// Ends the node: answers what can be answered, and leaves a disk from which it starts again.
+    pub async fn stop(&self) {
+        self.inner.shutdown.pull();
+        self.inner.state.close();
+        if let Err(error) = self.inner.raft.shutdown().await {
+            tracing::error!(%error, "Raft did not end well");
+        }
+    }
+}
+
+/// Makes the founding members the first of the cluster, unless the log has something already.
+async fn initialize<RT: AsyncRuntime>(
+    raft: &Raft<RT>,
+    members: BTreeMap<NodeId, Member>,
+) -> Result<(), StartError> {
+    match raft.initialize(members).await {
+        // Every founding node does the same; whoever was told of it by another has a log already.
+        Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
+        Err(error) => Err(StartError::Raft(error.to_string())),
+    }
+}

@@ -1,0 +1,182 @@
+//! Who is a member, and how calls say which life of which disk they come from and are meant for.
+//!
+//! A node that lost its disk is not the node it was: it voted and acknowledged what it no longer
+//! knows. Every disk has an *incarnation*, a random number in its storage marker; the membership
+//! names the incarnation of every node, and each call between nodes carries that of the caller and
+//! that of the node it is meant for.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use hyper::http::{HeaderName, HeaderValue};
+use tonic::Status;
+use tonic::metadata::MetadataMap;
+
+use crate::raft::{Member, NodeId};
+use crate::rpc::Caller;
+use crate::storage::Marker;
+
+const CLUSTER: HeaderName = HeaderName::from_static("quorumcall-cluster");
+const FROM: HeaderName = HeaderName::from_static("quorumcall-from");
+const FROM_INCARNATION: HeaderName = HeaderName::from_static("quorumcall-from-incarnation");
+const TO_INCARNATION: HeaderName = HeaderName::from_static("quorumcall-to-incarnation");
+
+/// Headers of a call.
+pub type Headers = Vec<(HeaderName, HeaderValue)>;
+
+/// Headers of calls to a member.
+pub(super) fn headers(own: &Marker, to: &Member) -> Headers {
+    vec![
+        (CLUSTER, hex(own.cluster)),
+        (FROM, HeaderValue::from(own.node)),
+        (FROM_INCARNATION, hex(own.incarnation)),
+        (TO_INCARNATION, hex(to.incarnation)),
+    ]
+}
+
+fn hex(number: u128) -> HeaderValue {
+    // Hexadecimal digits are proper header text.
+    HeaderValue::from_str(&format!("{number:032x}")).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// The members a node knows, kept current from Raft's membership. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    own: Arc<Marker>,
+    members: Arc<RwLock<BTreeMap<NodeId, Member>>>,
+}
+
+impl Directory {
+    /// Begins with the members the cluster was founded with, or that this node was told of.
+    pub fn new(own: Marker, members: BTreeMap<NodeId, Member>) -> Self {
+        Self { own: Arc::new(own), members: Arc::new(RwLock::new(members)) }
+    }
+
+    /// This node's own marker.
+    pub fn own(&self) -> &Marker {
+        &self.own
+    }
+
+    /// Replaces all members.
+    pub fn replace(&self, members: BTreeMap<NodeId, Member>) {
+        *self.members.write().unwrap_or_else(PoisonError::into_inner) = members;
+    }
+
+    /// A member.
+    pub fn get(&self, node: NodeId) -> Option<Member> {
+        self.members.read().unwrap_or_else(PoisonError::into_inner).get(&node).cloned()
+    }
+
+    /// Every member but this node.
+    pub fn others(&self) -> Vec<(NodeId, Member)> {
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        let others = members.iter().filter(|(node, _)| **node != self.own.node);
+        others.map(|(node, member)| (*node, member.clone())).collect()
+    }
+
+    /// Checks that a call comes from a member's present disk and is meant for this one; returns
+    /// the node.
+    ///
+    /// # Errors
+    ///
+    /// `Unauthenticated` or `PermissionDenied` with what is wrong.
+    pub fn check_peer(
+        &self,
+        caller: Option<&Caller>,
+        metadata: &MetadataMap,
+    ) -> Result<NodeId, Status> {
+        let caller = caller.ok_or_else(|| Status::unauthenticated("no certificate"))?;
+        let node = caller.0.as_str().strip_prefix("node-").and_then(|n| n.parse().ok());
+        let Some(node) = node else {
+            return Err(Status::permission_denied(format!(
+                "{} is not a node; this service is for nodes",
+                caller.0
+            )));
+        };
+        self.check_marker(node, metadata)?;
+        Ok(node)
+    }
+
+    fn check_marker(&self, node: NodeId, metadata: &MetadataMap) -> Result<(), Status> {
+        let number = |name: &HeaderName| {
+            let text = metadata.get(name.as_str())?.to_str().ok()?;
+            u128::from_str_radix(text, 16).ok()
+        };
+        if number(&CLUSTER) != Some(self.own.cluster) {
+            return Err(Status::permission_denied("the call is for another cluster"));
+        }
+        if number(&TO_INCARNATION) != Some(self.own.incarnation) {
+            return Err(Status::permission_denied(format!(
+                "the call is for another disk of node {}: its data folder was replaced; remove \
+                 the node from the cluster and join it anew",
+                self.own.node
+            )));
+        }
+        let from = metadata.get(FROM.as_str()).and_then(|v| v.to_str().ok()?.parse().ok());
+        let Some(member) = self.get(node).filter(|_| from == Some(node)) else {
+            return Err(Status::permission_denied(format!("node {node} is not a member")));
+        };
+        if number(&FROM_INCARNATION) != Some(member.incarnation) {
+            return Err(Status::permission_denied(format!(
+                "node {node} has another disk than it joined with: remove it from the cluster \
+                 and join it anew"
+            )));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use acd::ids::PrincipalId;
+
+    use super::*;
+
+    fn directory(node: NodeId) -> Directory {
+        let member = |n| Member {
+            address: format!("node-{n}:7101"),
+            site: "kyiv".into(),
+            incarnation: 100 + u128::from(n),
+        };
+        let own =
+            Marker { cluster: 7, node, incarnation: 100 + u128::from(node), site: "kyiv".into() };
+        Directory::new(own, (1..=3).map(|n| (n, member(n))).collect())
+    }
+
+    fn call(from: &Marker, to: &Member, principal: &str) -> Result<NodeId, Status> {
+        let headers = headers(from, to).into_iter().collect();
+        let caller = Caller(PrincipalId::new(principal).unwrap());
+        directory(2).check_peer(Some(&caller), &MetadataMap::from_headers(headers))
+    }
+
+    #[test]
+    fn a_member_may_call() {
+        let two = directory(2).get(2).unwrap();
+        assert_eq!(call(directory(1).own(), &two, "node-1").unwrap(), 1);
+    }
+
+    #[test]
+    fn a_wiped_or_swapped_disk_may_not() {
+        let two = directory(2).get(2).unwrap();
+        let wiped = Marker { incarnation: 55, ..directory(1).own().clone() };
+        let error = call(&wiped, &two, "node-1").unwrap_err();
+        assert!(error.message().contains("another disk than it joined with"), "{error}");
+        let other_two = Member { incarnation: 55, ..two };
+        let error = call(directory(1).own(), &other_two, "node-1").unwrap_err();
+        assert!(error.message().contains("data folder was replaced"), "{error}");
+    }
+
+    #[test]
+    fn strangers_may_not() {
+        let two = directory(2).get(2).unwrap();
+        let directory_1 = directory(1);
+        let own = directory_1.own();
+        assert!(call(&Marker { cluster: 8, ..own.clone() }, &two, "node-1").is_err());
+        assert!(call(own, &two, "anna").is_err());
+        assert!(call(own, &two, "node-3").is_err(), "one node in another's name");
+        let nine = Marker { node: 9, ..own.clone() };
+        let error = call(&nine, &two, "node-9").unwrap_err();
+        assert!(error.message().contains("not a member"), "{error}");
+        assert!(directory(2).check_peer(None, &MetadataMap::new()).is_err());
+    }
+}

@@ -1,0 +1,129 @@
+//! What this node knows of its peers' clocks, positions and state hashes.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::join_all;
+use openraft_rt::{AsyncRuntime, Instant as _};
+use proto::peer::v1::{ProbeRequest, ProbeResponse};
+
+use super::members::Directory;
+use super::network::Peers;
+use crate::raft::NodeId;
+use crate::seams::WallClock;
+
+/// How long a peer may take to answer.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What a peer said last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Its wall clock less this node's, in ms, as it was in the middle of the round trip.
+    pub clock_offset_ms: i64,
+    /// The round trip.
+    pub round_trip: Duration,
+    /// The last index it applied.
+    pub applied: u64,
+    /// The checkpoint it keeps: index and hash.
+    pub checkpoint: Option<(u64, u128)>,
+}
+
+/// The last readings of all peers that answered. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Neighbours {
+    readings: Arc<Mutex<BTreeMap<NodeId, Reading>>>,
+}
+
+impl Neighbours {
+    /// The readings.
+    pub fn readings(&self) -> BTreeMap<NodeId, Reading> {
+        self.readings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks all peers at once, and keeps what those said that answered.
+    pub(crate) async fn ask<RT: AsyncRuntime>(
+        &self,
+        peers: &Peers<RT>,
+        directory: &Directory,
+        wall: &Arc<dyn WallClock>,
+    ) {
+        let questions = directory.others().into_iter().map(|(node, member)| {
+            let mut peer = peers.urgent(node, &member);
+            let wall = wall.clone();
+            async move {
+                let asked = RT::Instant::now();
+                let wall_ms = wall.now_ms();
+                let answer = RT::timeout(PROBE_TIMEOUT, peer.probe(ProbeRequest { wall_ms })).await;
+                let round_trip = RT::Instant::now().saturating_duration_since(asked);
+                let answer = answer.ok()?.ok()?.into_inner();
+                Some((node, reading(answer, wall_ms, round_trip)))
+            }
+        });
+        let answers: BTreeMap<_, _> = join_all(questions).await.into_iter().flatten().collect();
+        *self.readings.lock().unwrap_or_else(PoisonError::into_inner) = answers;
+    }
+
+    /// How many of the peers that answered have a wall clock that differs from this node's by at
+    /// most this.
+    pub fn clocks_within_ms(&self, tolerance_ms: i64) -> usize {
+        let readings = self.readings();
+        readings.values().filter(|r| r.clock_offset_ms.abs() <= tolerance_ms).count()
+    }
+
+    /// How far this node's wall clock is from the median of all, its own included, in ms; none if
+    /// fewer than two peers answered: one cannot tell then who is wrong.
+    pub fn clock_error_ms(&self) -> Option<i64> {
+        let readings = self.readings();
+        if readings.len() < 2 {
+            return None;
+        }
+        let mut offsets: Vec<i64> = readings.values().map(|r| r.clock_offset_ms).collect();
+        offsets.push(0);
+        offsets.sort_unstable();
+        Some(-offsets[offsets.len() / 2])
+    }
+}
+
+fn reading(answer: ProbeResponse, asked_ms: u64, round_trip: Duration) -> Reading {
+    let here = asked_ms.saturating_add(round_trip.as_millis() as u64 / 2);
+    let checkpoint = answer.checkpoint.and_then(|checkpoint| {
+        let hash = <[u8; 16]>::try_from(&*checkpoint.hash).ok()?;
+        Some((checkpoint.index, u128::from_be_bytes(hash)))
+    });
+    let offset = i128::from(answer.wall_ms) - i128::from(here);
+    Reading {
+        clock_offset_ms: offset.clamp(i64::MIN.into(), i64::MAX.into()) as i64,
+        round_trip,
+        applied: answer.applied,
+        checkpoint,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn neighbours(offsets: &[i64]) -> Neighbours {
+        let reading = |(node, offset): (u64, &i64)| {
+            let round_trip = Duration::ZERO;
+            (node, Reading { clock_offset_ms: *offset, round_trip, applied: 0, checkpoint: None })
+        };
+        let readings = (2..).zip(offsets).map(reading).collect();
+        Neighbours { readings: Arc::new(Mutex::new(readings)) }
+    }
+
+    #[test]
+    fn the_clock_that_differs_from_the_others_is_wrong() {
+        assert_eq!(neighbours(&[900, 910]).clock_error_ms(), Some(-900));
+        assert_eq!(neighbours(&[-3, 900]).clock_error_ms(), Some(0));
+        assert_eq!(neighbours(&[900]).clock_error_ms(), None, "nobody can tell who is wrong");
+    }
+
+    #[test]
+    fn half_of_the_round_trip_is_taken_off() {
+        let answer = ProbeResponse { wall_ms: 1_050, applied: 0, checkpoint: None };
+        let reading = reading(answer, 1_000, Duration::from_millis(80));
+        assert_eq!(reading.clock_offset_ms, 10);
+    }
+}

@@ -1,0 +1,288 @@
+//! What this node answers its peers.
+
+use std::sync::Arc;
+
+use acd::time::LogTime;
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt};
+use openraft::raft::ReadPolicy;
+use openraft_rt::AsyncRuntime;
+use prost::Message;
+use proto::peer::v1;
+use proto::peer::v1::peer_server::Peer;
+use proto::stored::v1::EntryStamp;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::convert;
+use super::members::Directory;
+use super::network::Peers;
+use crate::leader::LogClock;
+use crate::raft::stored::{vote_from_stored, vote_to_stored};
+use crate::raft::{NodeId, Payload, Raft, Vote};
+use crate::replica::{State, durable};
+use crate::rpc::Caller;
+use crate::storage::records::{LoggedRecord, RecordStore};
+use crate::storage::{Snapshot, SnapshotStore};
+
+/// Bytes of records in one message.
+const RECORDS_CHUNK_BYTES: usize = 1 << 20;
+/// Log indexes whose records are read, or written into one segment, at a time.
+const RECORDS_RANGE: u64 = 10_000;
+
+/// Answers peers.
+pub struct PeerService<RT: AsyncRuntime> {
+    /// Raft.
+    pub raft: Raft<RT>,
+    /// Who may ask.
+    pub directory: Directory,
+    /// The way back, for records.
+    pub peers: Peers<RT>,
+    /// The state.
+    pub state: State,
+    /// Learns the stamps of entries.
+    pub clock: LogClock<RT>,
+    /// Takes snapshots.
+    pub snapshots: Arc<SnapshotStore>,
+    /// Gives and takes records.
+    pub records: Arc<RecordStore>,
+}
+
+fn refused(error: impl std::fmt::Display) -> Status {
+    Status::invalid_argument(error.to_string())
+}
+
+/// Raft has stopped, or the disk has: the peer tries again, or somebody else.
+fn failed(error: impl std::fmt::Display) -> Status {
+    Status::unavailable(error.to_string())
+}
+
+impl<RT: AsyncRuntime> PeerService<RT> {
+    fn check<T>(&self, request: &Request<T>) -> Result<NodeId, Status> {
+        self.directory.check_peer(request.extensions().get::<Caller>(), request.metadata())
+    }
+
+    /// Gets the records of entries up to `to` from a peer, durably. A snapshot brings the state
+    /// those entries led to, not the entries; without this their records would be missing here.
+    async fn fetch_records(&self, peer: NodeId, to: u64) -> Result<(), Status> {
+        let mut from = self.records.covered_to().map_or(0, |covered| covered + 1);
+        if from > to {
+            return Ok(());
+        }
+        let member = self.directory.get(peer);
+        let member = member.ok_or_else(|| refused(format!("node {peer} is not a member")))?;
+        let mut client = self.peers.bulk(peer, &member);
+        while from <= to {
+            let range = from..=to.min(from + RECORDS_RANGE - 1);
+            let wanted = v1::FetchRecordsRequest { from, to: *range.end() };
+            let mut chunks = client.fetch_records(wanted).await?.into_inner();
+            let mut records = Vec::new();
+            while let Some(v1::RecordsChunk { records: more }) = chunks.message().await? {
+                for record in more {
+                    records.push(convert::record_from_wire(record).map_err(refused)?);
+                }
+            }
+            from = *range.end() + 1;
+            let store = self.records.clone();
+            RT::spawn_blocking(move || durable(store.write_segment(range, records)))
+                .await
+                .map_err(failed)?
+                .map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+/// The stamp of the last entry of an append that has one.
+fn last_stamp(request: &v1::AppendRequest) -> Option<LogTime> {
+    request.entries.iter().rev().find_map(|entry| {
+        match crate::raft::stored::payload_from_bytes(entry.payload.clone()).ok()? {
+            // What follows the stamp is skipped, not copied.
+            Payload::Normal(entry) => Some(LogTime(EntryStamp::decode(&*entry.0).ok()?.stamp_ms)),
+            _ => None,
+        }
+    })
+}
+
+#[tonic::async_trait]
+impl<RT: AsyncRuntime> Peer for PeerService<RT> {
+    type AppendStream = BoxStream<'static, Result<v1::AppendResponse, Status>>;
+    type FetchRecordsStream = BoxStream<'static, Result<v1::RecordsChunk, Status>>;
+
+    async fn append(
+        &self,
+        request: Request<Streaming<v1::AppendRequest>>,
+    ) -> Result<Response<Self::AppendStream>, Status> {
+        self.check(&request)?;
+        let clock = self.clock.clone();
+        let heard = self.clock.clone();
+        // A stream that breaks, or brings what is no request, ends: the leader opens another.
+        let requests = stream::unfold(request.into_inner(), move |mut requests| {
+            let clock = clock.clone();
+            async move {
+                let request = requests.message().await.ok()??;
+                if let Some(stamp) = last_stamp(&request) {
+                    clock.observe(stamp);
+                }
+                match convert::append_from_wire::<RT>(request) {
+                    Ok(request) => Some((request, requests)),
+                    Err(error) => {
+                        tracing::error!(%error, "an append that cannot be read");
+                        None
+                    }
+                }
+            }
+        });
+        let answers = self.raft.stream_append(requests).map(move |answer| match answer {
+            Ok(answer) => {
+                if answer.is_ok() {
+                    heard.attended();
+                }
+                Ok(convert::appended_to_wire::<RT>(answer))
+            }
+            Err(fatal) => Err(failed(fatal)),
+        });
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn vote(
+        &self,
+        request: Request<v1::VoteRequest>,
+    ) -> Result<Response<v1::VoteResponse>, Status> {
+        self.check(&request)?;
+        let request = convert::vote_request_from_wire(request.into_inner()).map_err(refused)?;
+        let response = self.raft.vote(request).await.map_err(failed)?;
+        Ok(Response::new(convert::vote_response_to_wire(response)))
+    }
+
+    async fn pre_vote(
+        &self,
+        request: Request<v1::VoteRequest>,
+    ) -> Result<Response<v1::VoteResponse>, Status> {
+        self.check(&request)?;
+        let request = convert::vote_request_from_wire(request.into_inner()).map_err(refused)?;
+        let response = self.raft.pre_vote(request).await.map_err(failed)?;
+        Ok(Response::new(convert::vote_response_to_wire(response)))
+    }
+
+    async fn transfer_leader(
+        &self,
+        request: Request<v1::TransferLeaderRequest>,
+    ) -> Result<Response<v1::TransferLeaderResponse>, Status> {
+        self.check(&request)?;
+        let request = convert::transfer_from_wire(request.into_inner()).map_err(refused)?;
+        let response = self.raft.handle_transfer_leader(request).await.map_err(failed)?;
+        Ok(Response::new(convert::transferred_to_wire(response)))
+    }
+
+    async fn install_snapshot(
+        &self,
+        request: Request<Streaming<v1::SnapshotChunk>>,
+    ) -> Result<Response<v1::SnapshotResponse>, Status> {
+        self.check(&request)?;
+        let (vote, snapshot) = receive::<RT>(&self.snapshots, request.into_inner()).await?;
+        let last = snapshot.meta.last_log_id.map_or(0, |id| id.index);
+        // Records first: what the snapshot covers, the log will not give here.
+        self.fetch_records(vote.leader_id.node_id, last).await?;
+        let snapshot = openraft::storage::Snapshot { meta: snapshot.meta.clone(), snapshot };
+        let response = self.raft.install_full_snapshot(vote, snapshot).await.map_err(failed)?;
+        let vote = Some(vote_to_stored(&response.vote));
+        Ok(Response::new(v1::SnapshotResponse { vote }))
+    }
+
+    async fn fetch_records(
+        &self,
+        request: Request<v1::FetchRecordsRequest>,
+    ) -> Result<Response<Self::FetchRecordsStream>, Status> {
+        self.check(&request)?;
+        let v1::FetchRecordsRequest { from, to } = request.into_inner();
+        if to < from || to - from >= RECORDS_RANGE {
+            return Err(refused(format!("a range has at most {RECORDS_RANGE} indexes")));
+        }
+        let store = self.records.clone();
+        let records = RT::spawn_blocking(move || store.records(from..=to))
+            .await
+            .map_err(failed)?
+            .map_err(failed)?;
+        Ok(Response::new(Box::pin(chunks(records))))
+    }
+
+    async fn read_index(
+        &self,
+        request: Request<v1::ReadIndexRequest>,
+    ) -> Result<Response<v1::ReadIndexResponse>, Status> {
+        use v1::read_index_response::Result as Wire;
+        self.check(&request)?;
+        let result = match self.raft.get_read_log_id(ReadPolicy::ReadIndex).await {
+            Ok((read, _)) => Wire::Index(read.log_id().index),
+            Err(_) => Wire::NotLeader(v1::NotLeader { leader: self.raft.current_leader().await }),
+        };
+        Ok(Response::new(v1::ReadIndexResponse { result: Some(result) }))
+    }
+
+    async fn probe(
+        &self,
+        request: Request<v1::ProbeRequest>,
+    ) -> Result<Response<v1::ProbeResponse>, Status> {
+        self.check(&request)?;
+        let view = self.state.view();
+        let checkpoint = view.centre().checkpoint().map(|(index, hash)| v1::Checkpoint {
+            index,
+            hash: hash.to_be_bytes().to_vec().into(),
+        });
+        Ok(Response::new(v1::ProbeResponse {
+            wall_ms: self.clock.wall_ms(),
+            applied: view.applied().map_or(0, |id| id.index),
+            checkpoint,
+        }))
+    }
+}
+
+/// Takes a snapshot that a leader sends; it is checked before it counts.
+async fn receive<RT: AsyncRuntime>(
+    store: &SnapshotStore,
+    mut chunks: Streaming<v1::SnapshotChunk>,
+) -> Result<(Vote, Snapshot), Status> {
+    use v1::snapshot_chunk::Chunk;
+    let Some(Chunk::Start(start)) = chunks.message().await?.and_then(|first| first.chunk) else {
+        return Err(refused("a snapshot begins with its start"));
+    };
+    let vote = start.vote.map(vote_from_stored).ok_or_else(|| refused("a start names a vote"))?;
+    let mut receiver = store.receiver().map_err(failed)?;
+    let mut received = 0;
+    while let Some(v1::SnapshotChunk { chunk }) = chunks.message().await? {
+        let Some(Chunk::Data(data)) = chunk else {
+            return Err(refused("after its start a snapshot is bytes"));
+        };
+        received += data.len() as u64;
+        // Into the page cache: short. What takes long is the sync in `finish`.
+        receiver.write(&data).map_err(failed)?;
+    }
+    if received != start.length {
+        return Err(refused(format!("{received} bytes of a snapshot of {}", start.length)));
+    }
+    let snapshot =
+        RT::spawn_blocking(move || receiver.finish()).await.map_err(failed)?.map_err(failed)?;
+    Ok((vote, snapshot))
+}
+
+/// Records in messages that are not too large.
+fn chunks(
+    records: Vec<LoggedRecord>,
+) -> impl Stream<Item = Result<v1::RecordsChunk, Status>> + Send {
+    let mut all = Vec::new();
+    let mut chunk = Vec::new();
+    let mut bytes = 0;
+    for record in &records {
+        let record = convert::record_to_wire(record);
+        bytes += record.record.len();
+        chunk.push(record);
+        if bytes >= RECORDS_CHUNK_BYTES {
+            all.push(Ok(v1::RecordsChunk { records: std::mem::take(&mut chunk) }));
+            bytes = 0;
+        }
+    }
+    if !chunk.is_empty() {
+        all.push(Ok(v1::RecordsChunk { records: chunk }));
+    }
+    stream::iter(all)
+}

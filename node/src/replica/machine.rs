@@ -1,0 +1,258 @@
+//! What Raft applies entries to.
+
+use std::io;
+use std::sync::Arc;
+
+use acd::codec::{decode_entry, decode_submission};
+use acd::event::Event;
+use acd::snapshot::Restorer;
+use acd::{Centre, limits};
+use futures::{Stream, TryStreamExt};
+use openraft::storage::{EntryResponder, RaftStateMachine};
+use openraft_rt::AsyncRuntime;
+use tokio::sync::Notify;
+
+use super::observer::{Applied, Observer};
+use super::pending::PendingRecords;
+use super::snapshots::Builder;
+use super::state::{Halt, Inner, State, index};
+use crate::raft::{
+    Answers, Entry, EntryBytes, LogId, Payload, SnapshotMeta, StoredMembership, Types,
+};
+use crate::storage::records::RecordStore;
+use crate::storage::{Snapshot, SnapshotStore, StorageError};
+
+/// What a replica is made of.
+pub struct Parts {
+    /// Where snapshots are.
+    pub snapshots: Arc<SnapshotStore>,
+    /// Where records go.
+    pub records: Arc<RecordStore>,
+    /// Which life of the cluster this is.
+    pub epoch: u64,
+    /// Events kept for watches.
+    pub watch_events_max: usize,
+    /// Bytes of applied log after which a snapshot is due.
+    pub snapshot_after_bytes: u64,
+    /// Told when a snapshot is due.
+    pub snapshot_due: Arc<Notify>,
+    /// Watches over everything, under test.
+    pub observer: Option<Arc<dyn Observer>>,
+}
+
+/// The state machine that Raft drives.
+pub struct Machine {
+    state: State,
+    parts: Parts,
+    pending: PendingRecords,
+    /// Bytes applied since the last snapshot was begun.
+    log_bytes: u64,
+}
+
+impl Machine {
+    /// Begins with the latest snapshot. Raft applies what the log has after it.
+    ///
+    /// # Errors
+    ///
+    /// What the snapshot's file has to say; a snapshot that cannot be read.
+    pub fn open(parts: Parts) -> Result<Self, StorageError> {
+        let inner = match parts.snapshots.latest()? {
+            Some(snapshot) => read(&snapshot)?,
+            None => Inner {
+                centre: Centre::new(),
+                applied: None,
+                membership: StoredMembership::default(),
+            },
+        };
+        if let Some(observer) = &parts.observer {
+            observer.restored(inner.applied, inner.centre.state_hash());
+        }
+        let state = State::new(inner, parts.epoch, parts.watch_events_max);
+        Ok(Self { state, parts, pending: PendingRecords::default(), log_bytes: 0 })
+    }
+
+    /// The state, for readers.
+    pub fn state(&self) -> State {
+        self.state.clone()
+    }
+
+    fn apply_entry(&mut self, entry: Entry) -> Result<Answers, Halt> {
+        let Entry { log_id, payload } = entry;
+        match payload {
+            Payload::Normal(bytes) => self.apply_commands(log_id, bytes),
+            Payload::Blank => {
+                let mut inner = self.state.change();
+                inner.applied = Some(log_id);
+                self.state.ring().push(log_id.index, inner.centre.now(), Vec::new());
+                Ok(Answers::default())
+            }
+            Payload::Membership(membership) => {
+                let mut inner = self.state.change();
+                inner.applied = Some(log_id);
+                inner.membership = StoredMembership::new(Some(log_id), membership);
+                self.state.ring().push(log_id.index, inner.centre.now(), Vec::new());
+                Ok(Answers::default())
+            }
+        }
+    }
+
+    fn apply_commands(&mut self, log_id: LogId, bytes: EntryBytes) -> Result<Answers, Halt> {
+        self.log_bytes += bytes.0.len() as u64;
+        let entry = decode_entry(bytes.0)
+            .map_err(|why| Halt::Unreadable { index: log_id.index, why: why.to_string() })?;
+        let mut events = Vec::new();
+        let mut answers = Vec::with_capacity(entry.submissions.len());
+        let mut inner = self.state.change();
+        inner.centre.begin(log_id.index, entry.stamp);
+        for submission in &entry.submissions {
+            // One that cannot be read is refused alone, by every replica with the same words.
+            answers.push(match decode_submission(submission) {
+                Ok(submission) => inner.centre.execute(submission, &mut events),
+                Err(refusal) => Err(refusal),
+            });
+        }
+        inner.centre.end(&mut events);
+        inner.applied = Some(log_id);
+        let answers = Answers(answers);
+        if let Some(observer) = &self.parts.observer {
+            observer.applied(Applied {
+                log_id,
+                stamp: entry.stamp,
+                submissions: &entry.submissions,
+                answers: &answers,
+                events: &events,
+                hash: inner.centre.state_hash(),
+            });
+        }
+        let halt = events.iter().find_map(must_halt);
+        self.pending.note(log_id.index, inner.centre.now(), &events);
+        // Before the state can be read at this index: a watch that begins there misses nothing.
+        self.state.ring().push(log_id.index, inner.centre.now(), events);
+        match halt {
+            Some(halt) => Err(halt),
+            None => Ok(answers),
+        }
+    }
+
+    /// What is needed to write a snapshot of the state as it is now. Takes well under a
+    /// millisecond; the writing happens elsewhere.
+    fn builder<RT: AsyncRuntime>(&mut self) -> Builder<RT> {
+        self.log_bytes = 0;
+        let inner = self.state.view();
+        let meta =
+            SnapshotMeta { last_log_id: inner.applied(), last_membership: inner.membership() };
+        Builder::new(
+            inner.centre().snapshot(),
+            meta,
+            self.pending.take(),
+            self.parts.snapshots.clone(),
+            self.parts.records.clone(),
+        )
+    }
+}
+
+fn must_halt(event: &Event) -> Option<Halt> {
+    match event {
+        Event::Diverged { index, own, .. } => Some(Halt::Diverged { index: *index, own: *own }),
+        Event::VersionUnknown { to } => {
+            Some(Halt::VersionUnknown { version: *to, known: limits::CLUSTER_VERSION_MAX })
+        }
+        _ => None,
+    }
+}
+
+/// Reads a snapshot into a state.
+fn read(snapshot: &Snapshot) -> Result<Inner, StorageError> {
+    let mut restorer = Some(Restorer::new());
+    let mut refusal = None;
+    snapshot.read_payload::<StorageError>(|chunk| {
+        if let Some(so_far) = restorer.take() {
+            match so_far.push(chunk) {
+                Ok(more) => restorer = Some(more),
+                Err(why) => refusal = Some(why),
+            }
+        }
+        Ok(())
+    })?;
+    let restored = match (restorer, refusal) {
+        (Some(restorer), None) => restorer.finish(),
+        (_, Some(why)) => Err(why),
+        (None, None) => unreachable!("the restorer is only given up for a refusal"),
+    };
+    let centre = restored.map_err(|why| snapshot.damaged(&why.to_string()))?;
+    let SnapshotMeta { last_log_id, last_membership } = snapshot.meta.clone();
+    Ok(Inner { centre, applied: last_log_id, membership: last_membership })
+}
+
+impl<RT: AsyncRuntime> RaftStateMachine<Types<RT>> for Machine {
+    type SnapshotData = Snapshot;
+    type SnapshotBuilder = Builder<RT>;
+
+    async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
+        let view = self.state.view();
+        Ok((view.applied(), view.membership()))
+    }
+
+    async fn apply<S>(&mut self, mut entries: S) -> io::Result<()>
+    where
+        S: Stream<Item = io::Result<EntryResponder<Types<RT>>>> + Unpin + Send,
+    {
+        while let Some((entry, responder)) = entries.try_next().await? {
+            match self.apply_entry(entry) {
+                Ok(answers) => {
+                    if let Some(responder) = responder {
+                        responder.send(answers);
+                    }
+                }
+                Err(halt) => {
+                    let error = io::Error::other(halt.clone());
+                    self.state.halt(halt);
+                    return Err(error);
+                }
+            }
+            if self.log_bytes >= self.parts.snapshot_after_bytes {
+                self.parts.snapshot_due.notify_one();
+            }
+        }
+        Ok(())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Self::SnapshotBuilder {
+        self.builder()
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        snapshot: Snapshot,
+    ) -> io::Result<()> {
+        debug_assert_eq!(&snapshot.meta, meta);
+        let store = self.parts.snapshots.clone();
+        let inner = RT::spawn_blocking(move || {
+            let inner = read(&snapshot)?;
+            store.keep_only(&snapshot)?;
+            Ok::<_, StorageError>(inner)
+        })
+        .await?
+        .map_err(io::Error::other)?;
+        if let Some(observer) = &self.parts.observer {
+            observer.restored(inner.applied, inner.centre.state_hash());
+        }
+        // The records up to here came before the snapshot did: see `peers::service`.
+        self.pending.take();
+        self.log_bytes = 0;
+        let applied = index(inner.applied);
+        let mut present = self.state.change();
+        *present = inner;
+        self.state.ring().restart(applied);
+        Ok(())
+    }
+
+    async fn get_current_snapshot(
+        &mut self,
+    ) -> io::Result<Option<openraft::alias::SnapshotOf<Types<RT>, Snapshot>>> {
+        let latest = self.parts.snapshots.latest().map_err(io::Error::other)?;
+        Ok(latest
+            .map(|snapshot| openraft::storage::Snapshot { meta: snapshot.meta.clone(), snapshot }))
+    }
+}

@@ -1,0 +1,21 @@
+//! This node's copy of the contact centre: applied by Raft, read by everybody else.
+//!
+//! ```text
+//!   Raft ──entries──▶ Machine::apply ──▶ Centre ──▶ events ─┬─▶ watches (a ring of entries)
+//!                          │                                ├─▶ records (kept until a segment)
+//!                          └─▶ answers to who submitted     └─▶ the observer, under test
+//! ```
+
+mod machine;
+mod observer;
+mod pending;
+mod snapshots;
+mod state;
+mod watch;
+
+pub use machine::{Machine, Parts};
+pub use observer::{Applied, Observer};
+pub use snapshots::Builder;
+pub(crate) use snapshots::durable;
+pub use state::{Halt, State, View};
+pub use watch::{Ended, EntryEvents, Token, Watch};

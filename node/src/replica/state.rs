@@ -1,0 +1,163 @@
+//! The state everybody reads.
+
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use acd::Centre;
+use openraft_rt::AsyncRuntime;
+
+use super::watch::{Ended, Ring, Token, Watch};
+use crate::raft::{LogId, StoredMembership};
+
+/// Why this replica must not go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Halt {
+    /// Its state is not that of the majority.
+    #[error(
+        "this node's state differs from the majority's since the checkpoint at log index {index} \
+         (own hash {own:032x}): it stops before it does harm. Keep its data folder for an \
+         analysis, and join the node anew with an empty one"
+    )]
+    Diverged {
+        /// The checkpoint.
+        index: u64,
+        /// This replica's hash there.
+        own: u128,
+    },
+    /// The cluster goes by rules that this program does not know.
+    #[error(
+        "the cluster goes by version {version} of the rules, this program knows version {known}: \
+         install the newer program on this node and start it again; it goes on from here"
+    )]
+    VersionUnknown {
+        /// The cluster's version.
+        version: u32,
+        /// The program's.
+        known: u32,
+    },
+    /// An entry of the log cannot be read.
+    #[error("log entry {index} cannot be read: {why}. Install the program that wrote it")]
+    Unreadable {
+        /// The entry.
+        index: u64,
+        /// Why.
+        why: String,
+    },
+}
+
+/// The state and how far it is. Clones share it.
+#[derive(Clone)]
+pub struct State {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    inner: RwLock<Inner>,
+    ring: Arc<Ring>,
+    epoch: u64,
+    halt: OnceLock<Halt>,
+}
+
+pub(super) struct Inner {
+    pub(super) centre: Centre,
+    pub(super) applied: Option<LogId>,
+    pub(super) membership: StoredMembership,
+}
+
+/// The state at one index, for as long as it is held. Nothing is applied meanwhile: be brief.
+pub struct View<'a>(RwLockReadGuard<'a, Inner>);
+
+impl View<'_> {
+    /// The contact centre.
+    pub fn centre(&self) -> &Centre {
+        &self.0.centre
+    }
+
+    /// The last entry that was applied.
+    pub fn applied(&self) -> Option<LogId> {
+        self.0.applied
+    }
+
+    pub(super) fn membership(&self) -> StoredMembership {
+        self.0.membership.clone()
+    }
+}
+
+impl State {
+    /// `epoch`: which life of the cluster; `events_max`: events kept for watches.
+    pub(super) fn new(inner: Inner, epoch: u64, events_max: usize) -> Self {
+        let ring = Arc::new(Ring::new(events_max, index(inner.applied)));
+        let shared = Shared { inner: RwLock::new(inner), ring, epoch, halt: OnceLock::new() };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Reads the state.
+    pub fn view(&self) -> View<'_> {
+        View(self.shared.inner.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn change(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.shared.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn ring(&self) -> &Ring {
+        &self.shared.ring
+    }
+
+    /// The last index that was applied.
+    pub fn last_applied(&self) -> u64 {
+        self.shared.ring.last_applied()
+    }
+
+    /// Waits until an index is applied.
+    ///
+    /// # Errors
+    ///
+    /// [`Ended::Closed`] when the node ends first.
+    pub async fn wait_applied(&self, index: u64) -> Result<(), Ended> {
+        self.shared.ring.wait_applied(index).await
+    }
+
+    /// Waits until something is applied after this was called first.
+    pub fn next_applied(&self) -> tokio::sync::futures::Notified<'_> {
+        self.shared.ring.applied.notified()
+    }
+
+    /// Lists what `list` reads, and watches from there on.
+    pub fn watch<T>(&self, list: impl FnOnce(&Centre) -> T) -> (T, Watch) {
+        let view = self.view();
+        let listed = list(view.centre());
+        let ring = self.shared.ring.clone();
+        (listed, Watch::at(ring, self.shared.epoch, index(view.applied())))
+    }
+
+    /// Watches from a token on.
+    ///
+    /// # Errors
+    ///
+    /// [`Ended::Compacted`]: list again. [`Ended::Behind`]: the token is ahead of this replica and
+    /// stayed so for a second.
+    pub async fn resume<RT: AsyncRuntime>(&self, token: Token) -> Result<Watch, Ended> {
+        Watch::resume::<RT>(self.shared.ring.clone(), self.shared.epoch, token).await
+    }
+
+    /// Why this replica does not go on, if so.
+    pub fn halted(&self) -> Option<&Halt> {
+        self.shared.halt.get()
+    }
+
+    pub(super) fn halt(&self, why: Halt) {
+        tracing::error!("{why}");
+        // The first reason is the one to tell.
+        let _ = self.shared.halt.set(why);
+        self.close();
+    }
+
+    /// Ends all watches.
+    pub fn close(&self) {
+        self.shared.ring.close();
+    }
+}
+
+pub(super) fn index(applied: Option<LogId>) -> u64 {
+    applied.map_or(0, |id| id.index)
+}

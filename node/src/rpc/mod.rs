@@ -1,0 +1,10 @@
+//! gRPC over any byte stream and any runtime: what tonic's own transport does over TCP and tokio,
+//! so that the same code runs on machines and under simulation.
+
+mod channel;
+mod http2;
+mod server;
+
+pub use channel::{Channel, Dial, RpcError};
+pub use http2::{Executor, Timer};
+pub use server::{Caller, Server};

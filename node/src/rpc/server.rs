@@ -1,0 +1,143 @@
+//! Takes connections: TLS, who is calling, HTTP/2, the services.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use acd::ids::PrincipalId;
+use hyper::body::Incoming;
+use hyper::http::Request;
+use hyper::server::conn::http2::Builder;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use openraft_rt::{AsyncRuntime, Select2};
+use tokio_rustls::TlsAcceptor;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tower_service::Service as _;
+
+use super::channel::{HEADERS_BYTES_MAX, WINDOW_BYTES};
+use super::http2::{Executor, Timer};
+use crate::identity::{self, ClusterId};
+use crate::seams::{Accepted, BoxByteStream, Listener};
+use crate::shutdown::Shutdown;
+
+/// Who is at the other end of a connection, as its certificate says. An extension of every request.
+#[derive(Clone, Debug)]
+pub struct Caller(pub PrincipalId);
+
+/// Connections at one time. 10,000 agents, their front ends and the peers; at about 30 KB each
+/// half a gigabyte.
+const CONNECTIONS_MAX: usize = 16_384;
+/// Calls at one time on one connection.
+const STREAMS_PER_CONNECTION_MAX: u32 = 256;
+/// How long a caller may take to say who it is.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait after the operating system refused to take a connection (out of files, say).
+const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
+
+/// What answers calls.
+pub struct Server<RT: AsyncRuntime> {
+    /// Who may connect.
+    pub tls: Arc<rustls::ServerConfig>,
+    /// The cluster that certificates must be of.
+    pub cluster: ClusterId,
+    /// The services.
+    pub routes: Routes,
+    /// Time for HTTP/2.
+    pub timer: Timer<RT>,
+    /// How long a connection may be silent before it is asked, and how long the answer may take.
+    pub keep_alive: Duration,
+    /// Ends everything.
+    pub shutdown: Shutdown,
+}
+
+impl<RT: AsyncRuntime> Server<RT> {
+    /// Answers calls until the shutdown.
+    pub async fn run(self, mut listener: Box<dyn Listener>) {
+        let server = Arc::new(self);
+        let open = Arc::new(AtomicUsize::new(0));
+        loop {
+            let accepted = {
+                let shutdown = pin!(server.shutdown.wait());
+                match RT::select2(shutdown, listener.accept()).await {
+                    Select2::First(()) => return,
+                    Select2::Second(accepted) => accepted,
+                }
+            };
+            let Accepted { stream, from } = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot take a connection");
+                    RT::sleep(ACCEPT_BACK_OFF).await;
+                    continue;
+                }
+            };
+            let place = Place::take(&open);
+            if open.load(Ordering::Relaxed) > CONNECTIONS_MAX {
+                tracing::warn!(%from, "connection refused: {CONNECTIONS_MAX} are open");
+                continue;
+            }
+            let server = server.clone();
+            drop(RT::spawn(async move {
+                let _place = place;
+                let shutdown = server.shutdown.clone();
+                let shutdown = pin!(shutdown.wait());
+                let serve = pin!(server.serve(stream, &from));
+                RT::select2(shutdown, serve).await;
+            }));
+        }
+    }
+
+    async fn serve(&self, stream: BoxByteStream, from: &str) {
+        let handshake = TlsAcceptor::from(self.tls.clone()).accept(stream);
+        let stream = match RT::timeout(HANDSHAKE_TIMEOUT, handshake).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return tracing::info!(%from, %error, "caller refused"),
+            Err(_) => return tracing::info!(%from, "caller refused: did not say who it is"),
+        };
+        let certificates = stream.get_ref().1.peer_certificates();
+        let principal = match identity::peer_principal(certificates, self.cluster) {
+            Ok(principal) => principal,
+            Err(error) => return tracing::info!(%from, %error, "caller refused"),
+        };
+        let caller = Caller(principal);
+        let routes = self.routes.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(caller.clone());
+            let mut routes = routes.clone();
+            // Routes are always ready.
+            async move { routes.call(request).await }
+        });
+        let connection = Builder::new(Executor::<RT>::default())
+            .timer(self.timer.clone())
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES)
+            .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+            .keep_alive_interval(self.keep_alive)
+            .keep_alive_timeout(self.keep_alive)
+            .max_header_list_size(HEADERS_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), service);
+        if let Err(error) = connection.await {
+            tracing::debug!(%from, %error, "connection lost");
+        }
+    }
+}
+
+/// One of the connections that may be open.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(open: &Arc<AtomicUsize>) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self(open.clone())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

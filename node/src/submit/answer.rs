@@ -1,0 +1,86 @@
+//! What a client is told of a command.
+
+use acd::reply::Reply;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::raft::NodeId;
+
+/// What became of a command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// Carried out, and on disk at a majority.
+    Committed {
+        /// Index of its entry.
+        index: u64,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Refused; nothing changed.
+    Refused {
+        /// Index of its entry; 0 if it never got into the log.
+        index: u64,
+        /// A stable code, explained in docs/errors.md.
+        code: String,
+        /// Words.
+        message: String,
+    },
+    /// Not put into the log: it may be tried again.
+    Unavailable {
+        /// Why.
+        message: String,
+        /// Who leads, if that is known.
+        leader: Option<NodeId>,
+    },
+    /// May or may not have been carried out, or be carried out yet. It may be repeated with the
+    /// same ids.
+    Unknown {
+        /// Why.
+        message: String,
+    },
+}
+
+impl Answer {
+    /// Not put into the log.
+    pub fn unavailable(message: &str, leader: Option<NodeId>) -> Self {
+        Self::Unavailable { message: message.into(), leader }
+    }
+
+    /// Nobody can tell now.
+    pub fn unknown(message: &str) -> Self {
+        Self::Unknown { message: message.into() }
+    }
+}
+
+/// Where the answer to a command goes. It is always given: one that is dropped says that the
+/// outcome is unknown.
+#[derive(Debug)]
+pub struct ReplyTo {
+    tag: u64,
+    to: Option<UnboundedSender<(u64, Answer)>>,
+}
+
+impl ReplyTo {
+    /// The answer goes into `to` under `tag`. The receiver bounds how many commands it has under
+    /// way, and with it the length of the channel.
+    pub fn new(tag: u64, to: UnboundedSender<(u64, Answer)>) -> Self {
+        Self { tag, to: Some(to) }
+    }
+
+    /// Gives the answer.
+    pub fn answer(mut self, answer: Answer) {
+        self.send(answer);
+    }
+
+    fn send(&mut self, answer: Answer) {
+        if let Some(to) = self.to.take() {
+            // Whoever asked is gone.
+            let _ = to.send((self.tag, answer));
+        }
+    }
+}
+
+impl Drop for ReplyTo {
+    fn drop(&mut self) {
+        self.send(Answer::unknown("the node ended before it had an answer"));
+    }
+}

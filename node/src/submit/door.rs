@@ -1,0 +1,106 @@
+//! Where commands come in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acd::codec::encode_submission;
+use acd::command::Submission;
+use openraft_rt::AsyncRuntime;
+use tokio::sync::mpsc;
+
+use super::answer::{Answer, ReplyTo};
+use super::forward::Forwarder;
+use super::inbox::{Class, Inbox, Submitted, leads_its_entry};
+use crate::raft::Raft;
+use crate::replica::State;
+
+/// How long a command is waited for; then its outcome is unknown. Longer than any failover a
+/// profile promises.
+pub const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Takes commands, here or at the leader. Clones share it.
+pub struct Door<RT: AsyncRuntime> {
+    raft: Raft<RT>,
+    state: State,
+    inbox: Arc<Inbox>,
+    forwarder: Forwarder,
+}
+
+impl<RT: AsyncRuntime> Clone for Door<RT> {
+    fn clone(&self) -> Self {
+        Self {
+            raft: self.raft.clone(),
+            state: self.state.clone(),
+            inbox: self.inbox.clone(),
+            forwarder: self.forwarder.clone(),
+        }
+    }
+}
+
+impl<RT: AsyncRuntime> Door<RT> {
+    /// Leads to this inbox, or to the forwarder.
+    pub fn new(raft: Raft<RT>, state: State, inbox: Arc<Inbox>, forwarder: Forwarder) -> Self {
+        Self { raft, state, inbox, forwarder }
+    }
+
+    /// Takes a command. If this node does not lead, it is passed on to the leader, once.
+    pub fn submit(&self, submitted: Submitted) {
+        if let Err(elsewhere) = self.raft.as_leader() {
+            match elsewhere.leader_id {
+                Some(leader) if !self.is_halted() => self.forwarder.forward(leader, submitted),
+                leader => submitted
+                    .reply_to
+                    .answer(Answer::unavailable("no leader is known just now", leader)),
+            }
+            return;
+        }
+        self.take_in(submitted);
+    }
+
+    /// Takes a command that another node passed on.
+    pub fn submit_forwarded(&self, submitted: Submitted) {
+        match self.raft.as_leader() {
+            Ok(_) => self.take_in(submitted),
+            Err(elsewhere) => {
+                let answer = Answer::unavailable("this node does not lead", elsewhere.leader_id);
+                submitted.reply_to.answer(answer);
+            }
+        }
+    }
+
+    fn take_in(&self, submitted: Submitted) {
+        if self.is_halted() {
+            submitted.reply_to.answer(Answer::unavailable("this node has stopped", None));
+        } else if let Err(refused) = self.inbox.put(submitted) {
+            let words = match refused.class {
+                Class::Work => "too many commands wait; try again in a moment",
+                Class::Arrival => {
+                    "too many commands wait, and new contacts are held back first; try again in a \
+                     moment"
+                }
+            };
+            refused.reply_to.answer(Answer::unavailable(words, None));
+        }
+    }
+
+    fn is_halted(&self) -> bool {
+        self.state.halted().is_some()
+    }
+
+    /// Submits a command and waits for its answer, at most [`COMMAND_DEADLINE`].
+    pub async fn call(&self, submission: &Submission) -> Answer {
+        let (to, mut answers) = mpsc::unbounded_channel();
+        self.submit(Submitted {
+            submission: encode_submission(submission).into(),
+            class: Class::of(&submission.command),
+            leads: leads_its_entry(&submission.command),
+            reply_to: ReplyTo::new(0, to),
+        });
+        match RT::timeout(COMMAND_DEADLINE, answers.recv()).await {
+            Ok(Some((_, answer))) => answer,
+            // A reply is always given.
+            Ok(None) => Answer::unknown("the node ended before it had an answer"),
+            Err(_) => Answer::unknown("no answer in time"),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The way of a command into the log and of its answer back.
+//!
+//! ```text
+//!                            ┌────────── not the leader: once ─────────┐
+//!   stream or call ──▶ Door ─┤                                         ▼
+//!                            └─ the leader ─▶ Inbox ─▶ Batcher ─▶ log  the leader's stream
+//! ```
+//!
+//! Whatever waits when the batcher is free becomes one entry of the log: nothing is delayed to make
+//! batches larger. A bounded number of entries is on its way at a time; behind them the inbox fills
+//! up, and refuses arrivals before it refuses those who finish work.
+
+mod answer;
+mod batcher;
+mod door;
+mod forward;
+mod inbox;
+mod service;
+
+pub use answer::{Answer, ReplyTo};
+pub use batcher::{BatchLimits, Batcher};
+pub use door::{COMMAND_DEADLINE, Door};
+pub use forward::Forwarder;
+pub use inbox::{Class, Inbox, InboxLimits, Submitted, leads_its_entry};
+pub use service::{SubmissionService, answer_from_wire};

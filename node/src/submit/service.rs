@@ -1,0 +1,244 @@
+//! The stream of commands, from clients and from nodes that pass commands on.
+
+use std::collections::VecDeque;
+use std::pin::pin;
+
+use acd::codec::{decode_reply, decode_submission, encode_reply};
+use futures::stream::{self, BoxStream};
+use openraft_rt::{AsyncRuntime, Instant as _, Select3};
+use proto::peer::v1::submission_server::Submission;
+use proto::peer::v1::submit_request::Command;
+use proto::peer::v1::submit_response::outcome::Result as Wire;
+use proto::peer::v1::submit_response::{Committed, Outcome, Refused, Unavailable, Unknown};
+use proto::peer::v1::{SubmitRequest, SubmitResponse};
+use tokio::sync::mpsc::{self, UnboundedSender};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::answer::{Answer, ReplyTo};
+use super::door::{COMMAND_DEADLINE, Door};
+use super::forward::COMMANDS_PER_MESSAGE_MAX;
+use super::inbox::{Class, Submitted, leads_its_entry};
+use crate::peers::Directory;
+use crate::rpc::Caller;
+use crate::shutdown::Shutdown;
+
+/// Commands of one stream without an answer; more are not read.
+const IN_FLIGHT_MAX: usize = 4_096;
+/// Messages of answers that may wait for a slow client; then its commands are not read.
+const RESPONSES_WAITING_MAX: usize = 16;
+
+/// Answers the stream of commands.
+pub struct SubmissionService<RT: AsyncRuntime> {
+    /// Where commands go.
+    pub door: Door<RT>,
+    /// Who is a node.
+    pub directory: Directory,
+    /// The end.
+    pub shutdown: Shutdown,
+}
+
+/// Who is at the other end.
+enum Client {
+    /// A node that passes on what others, whom it authenticated, want.
+    Node,
+    /// Anybody else, for itself.
+    Other(Caller),
+}
+
+#[tonic::async_trait]
+impl<RT: AsyncRuntime> Submission for SubmissionService<RT> {
+    type SubmitStream = BoxStream<'static, Result<SubmitResponse, Status>>;
+
+    async fn submit(
+        &self,
+        request: Request<Streaming<SubmitRequest>>,
+    ) -> Result<Response<Self::SubmitStream>, Status> {
+        let caller = request.extensions().get::<Caller>().cloned();
+        let caller = caller.ok_or_else(|| Status::unauthenticated("no certificate"))?;
+        let client = if caller.0.as_str().starts_with("node-") {
+            self.directory.check_peer(Some(&caller), request.metadata())?;
+            Client::Node
+        } else {
+            Client::Other(caller)
+        };
+        let (responses, out) = mpsc::channel(RESPONSES_WAITING_MAX);
+        let (answers_to, answers) = mpsc::unbounded_channel();
+        let session = Session::<RT> {
+            door: self.door.clone(),
+            client,
+            requests: request.into_inner(),
+            answers_to,
+            answers,
+            responses,
+            deadlines: VecDeque::new(),
+            ended: false,
+        };
+        let shutdown = self.shutdown.clone();
+        drop(RT::spawn(async move {
+            let shutdown = pin!(shutdown.wait());
+            let session = pin!(session.run());
+            RT::select2(shutdown, session).await;
+        }));
+        let out = stream::unfold(out, |mut out| async move { Some((out.recv().await?, out)) });
+        Ok(Response::new(Box::pin(out)))
+    }
+}
+
+struct Session<RT: AsyncRuntime> {
+    door: Door<RT>,
+    client: Client,
+    requests: Streaming<SubmitRequest>,
+    answers_to: UnboundedSender<(u64, Answer)>,
+    answers: mpsc::UnboundedReceiver<(u64, Answer)>,
+    responses: mpsc::Sender<Result<SubmitResponse, Status>>,
+    /// Commands without an answer, oldest first: tag, and when it will be unknown. None: answered.
+    deadlines: VecDeque<(Option<u64>, RT::Instant)>,
+    /// No more commands come.
+    ended: bool,
+}
+
+impl<RT: AsyncRuntime> Session<RT> {
+    async fn run(mut self) {
+        loop {
+            while matches!(self.deadlines.front(), Some((None, _))) {
+                self.deadlines.pop_front();
+            }
+            if self.ended && self.deadlines.is_empty() {
+                return;
+            }
+            let may_read = !self.ended && self.deadlines.len() < IN_FLIGHT_MAX;
+            let due = self.deadlines.front().map(|(_, due)| *due);
+            let mut outcomes = Vec::new();
+            let next = {
+                let answer = pin!(self.answers.recv());
+                let requests = &mut self.requests;
+                let request = pin!(async {
+                    match may_read {
+                        true => requests.message().await,
+                        false => std::future::pending().await,
+                    }
+                });
+                let timer = pin!(async {
+                    match due {
+                        Some(due) => RT::sleep_until(due).await,
+                        None => std::future::pending().await,
+                    }
+                });
+                RT::select3(answer, request, timer).await
+            };
+            match next {
+                Select3::First(Some(first)) => {
+                    self.answered(first, &mut outcomes);
+                    while outcomes.len() < COMMANDS_PER_MESSAGE_MAX
+                        && let Ok(more) = self.answers.try_recv()
+                    {
+                        self.answered(more, &mut outcomes);
+                    }
+                }
+                // This session holds a sender.
+                Select3::First(None) => return,
+                Select3::Second(Ok(Some(SubmitRequest { commands }))) => {
+                    for command in commands {
+                        self.take_in(command);
+                    }
+                }
+                Select3::Second(Ok(None)) => self.ended = true,
+                // The client is gone; so are its answers.
+                Select3::Second(Err(_)) => return,
+                Select3::Third(()) => {
+                    if let Some((Some(tag), _)) = self.deadlines.pop_front() {
+                        let answer = Answer::unknown("no answer in time");
+                        outcomes.push(answer_to_wire(tag, answer));
+                    }
+                }
+            }
+            if !outcomes.is_empty() {
+                let response = SubmitResponse { outcomes };
+                if self.responses.send(Ok(response)).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn answered(&mut self, (tag, answer): (u64, Answer), outcomes: &mut Vec<Outcome>) {
+        let waiting = self.deadlines.iter_mut().find(|(waiting, _)| *waiting == Some(tag));
+        // One that is not waited for any more was said to be unknown.
+        if let Some((waiting, _)) = waiting {
+            *waiting = None;
+            outcomes.push(answer_to_wire(tag, answer));
+        }
+    }
+
+    fn take_in(&mut self, command: Command) {
+        let Command { tag, submission, arrival, leads } = command;
+        let reply_to = ReplyTo::new(tag, self.answers_to.clone());
+        self.deadlines.push_back((Some(tag), RT::Instant::now() + COMMAND_DEADLINE));
+        let caller = match &self.client {
+            Client::Node => {
+                let class = if arrival { Class::Arrival } else { Class::Work };
+                self.door.submit_forwarded(Submitted { submission, class, leads, reply_to });
+                return;
+            }
+            Client::Other(caller) => caller,
+        };
+        let decoded = match decode_submission(&submission) {
+            Ok(decoded) => decoded,
+            Err(refusal) => {
+                return reply_to.answer(Answer::Refused {
+                    index: 0,
+                    code: refusal.code().to_owned(),
+                    message: refusal.to_string(),
+                });
+            }
+        };
+        if decoded.principal != caller.0 {
+            return reply_to.answer(Answer::Refused {
+                index: 0,
+                code: "not-yours".to_owned(),
+                message: format!("{} may not speak for {}", caller.0, decoded.principal),
+            });
+        }
+        self.door.submit(Submitted {
+            submission,
+            class: Class::of(&decoded.command),
+            leads: leads_its_entry(&decoded.command),
+            reply_to,
+        });
+    }
+}
+
+/// An answer as it is sent.
+fn answer_to_wire(tag: u64, answer: Answer) -> Outcome {
+    let result = match answer {
+        Answer::Committed { index, reply } => {
+            Wire::Committed(Committed { index, reply: encode_reply(&reply).into() })
+        }
+        Answer::Refused { index, code, message } => Wire::Refused(Refused { index, code, message }),
+        Answer::Unavailable { message, leader } => {
+            Wire::Unavailable(Unavailable { message, leader })
+        }
+        Answer::Unknown { message } => Wire::Unknown(Unknown { message }),
+    };
+    Outcome { tag, result: Some(result) }
+}
+
+/// An answer as it was sent. One that cannot be read leaves the outcome unknown.
+pub fn answer_from_wire(outcome: Outcome) -> (u64, Answer) {
+    let Outcome { tag, result } = outcome;
+    let answer = match result {
+        Some(Wire::Committed(Committed { index, reply })) => match decode_reply(&reply) {
+            Ok(reply) => Answer::Committed { index, reply },
+            Err(error) => Answer::unknown(&format!("carried out, with an answer that {error}")),
+        },
+        Some(Wire::Refused(Refused { index, code, message })) => {
+            Answer::Refused { index, code, message }
+        }
+        Some(Wire::Unavailable(Unavailable { message, leader })) => {
+            Answer::Unavailable { message, leader }
+        }
+        Some(Wire::Unknown(Unknown { message })) => Answer::Unknown { message },
+        None => Answer::unknown("an answer that this program does not know"),
+    };
+    (tag, answer)
+}
