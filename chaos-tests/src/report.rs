@@ -1,0 +1,53 @@
+//! What a run of the fault tests says of itself, for people and for the gate that reads it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::checks::{Invariant, Verdict};
+use crate::history::History;
+
+/// The report of one seed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The seed.
+    pub seed: u64,
+    /// Which layer of the fault tests: 1 is the simulation.
+    pub layer: u8,
+    /// Operations that were carried out and said so.
+    pub operations_acknowledged: usize,
+    /// How often each fault was injected.
+    pub faults: BTreeMap<String, u64>,
+    /// "true", "false" or "unknown", by invariant.
+    pub invariants: BTreeMap<String, &'static str>,
+    /// The canonical hash of the history, in hexadecimal.
+    pub history_hash: String,
+}
+
+impl Report {
+    /// The report of a history and its verdicts.
+    pub fn new(
+        seed: u64,
+        layer: u8,
+        faults: BTreeMap<String, u64>,
+        history: &History,
+        verdicts: &BTreeMap<Invariant, Verdict>,
+    ) -> Self {
+        let words = verdicts.iter().map(|(which, verdict)| (which.to_string(), verdict.word()));
+        Self {
+            seed,
+            layer,
+            operations_acknowledged: history.acknowledged(),
+            faults,
+            invariants: words.collect(),
+            history_hash: format!("{:032x}", history.hash()),
+        }
+    }
+
+    /// Whether every invariant was shown to hold. Unknown fails.
+    pub fn passes(&self) -> bool {
+        Invariant::ALL.iter().all(|which| {
+            self.invariants.get(&which.to_string()).is_some_and(|word| *word == "true")
+        })
+    }
+}
