@@ -1,0 +1,280 @@
+//! A cluster of real nodes in a simulated world.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use acd::Centre;
+use acd::ids::{PrincipalId, SiteId};
+use acd::text::Label;
+use acd::time::LogTime;
+use node::config::{LogSettings, Profile};
+use node::founding::{Founded, Plan, PlannedNode};
+use node::identity::{Identity, Validity};
+use node::replica::Observer;
+use node::storage::Marker;
+use node::storage::records::{MemoryIndex, RecordStore};
+use node::{Deps, Node};
+use openraft_rt::watch::WatchReceiver;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+
+use crate::sim::clock::START_MS;
+use crate::sim::faults::Subject;
+use crate::sim::{Host, Network, NodeRuntime, SimDisk, SimLog, SimWallClock, World, lock};
+
+/// Where nodes listen.
+pub(crate) const PORT: u16 = 7400;
+/// The first operator.
+pub const ADMIN: &str = "admin";
+/// How often replicas compare their states.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
+const YEAR_MS: u64 = 365 * 86_400_000;
+
+/// Sizes so small that what happens once a day happens every few seconds.
+fn small() -> (LogSettings, node::config::Limits) {
+    let log = LogSettings { snapshot_after_bytes: 24 << 10, kept_entries: 24 };
+    let limits = node::config::Limits { watch_events: 400, ..Default::default() };
+    (log, limits)
+}
+
+/// Makes observers: one for each start of a node.
+pub type Observers = Arc<dyn Fn(u64) -> Arc<dyn Observer> + Send + Sync>;
+
+/// A cluster whose nodes start, crash and start again.
+pub struct Cluster {
+    world: World,
+    network: Network,
+    founded: Mutex<Founded>,
+    tls: BTreeMap<u64, Tls>,
+    disks: BTreeMap<u64, SimDisk>,
+    logs: BTreeMap<u64, SimLog>,
+    running: Mutex<BTreeMap<u64, Node<NodeRuntime>>>,
+    observers: Observers,
+}
+
+struct Tls {
+    client: Arc<rustls::ClientConfig>,
+    server: Arc<rustls::ServerConfig>,
+}
+
+/// Certificates that are good at all times of a run, wrong clocks included.
+fn validity() -> Validity {
+    Validity { not_before_ms: START_MS - YEAR_MS, not_after_ms: START_MS + YEAR_MS }
+}
+
+impl Cluster {
+    /// Founds a cluster of nodes 1, 2, 3 … at these sites. No node runs yet.
+    pub fn found(world: &World, network: &Network, sites: &[&str], observers: Observers) -> Self {
+        let node = |(number, site): (u64, &&str)| PlannedNode {
+            site: SiteId::new(site).expect("a proper site"),
+            address: Host::Node(number).address(PORT),
+            listen: Host::Node(number).address(PORT),
+        };
+        let plan = Plan {
+            cluster: Label::new("simulated").expect("a proper name"),
+            admin: PrincipalId::new(ADMIN).expect("a proper principal"),
+            profile: Profile::Metro,
+            replay: false,
+            nodes: (1..).zip(sites).map(node).collect(),
+        };
+        let mut rng = SmallRng::seed_from_u64(world.seed());
+        let founded =
+            Founded::from_plan(&plan, validity(), &mut rng).expect("a cluster can be founded");
+        let mut tls = BTreeMap::new();
+        let mut disks = BTreeMap::new();
+        let mut logs = BTreeMap::new();
+        for (config, identity) in &founded.nodes {
+            let node = config.node.0;
+            let host = Host::Node(node);
+            tls.insert(node, Tls::of(identity, world, host));
+            let disk = SimDisk::new(world, host);
+            let member = founded.founding.member(config.node).expect("a founding member");
+            let marker = Marker {
+                cluster: founded.founding.cluster.0,
+                node,
+                incarnation: member.incarnation,
+                site: member.site.as_str().to_owned(),
+            };
+            marker.create(&disk).expect("an empty disk takes a marker");
+            disks.insert(node, disk);
+            logs.insert(node, SimLog::new(world, host));
+        }
+        Self {
+            world: world.clone(),
+            network: network.clone(),
+            founded: Mutex::new(founded),
+            tls,
+            disks,
+            logs,
+            running: Mutex::default(),
+            observers,
+        }
+    }
+
+    /// The numbers of the nodes.
+    pub fn nodes(&self) -> Vec<u64> {
+        self.disks.keys().copied().collect()
+    }
+
+    /// The running node, if it was started and has not crashed since.
+    pub fn node(&self, number: u64) -> Option<Node<NodeRuntime>> {
+        lock(&self.running).get(&number).cloned()
+    }
+
+    /// A certificate for somebody who uses the cluster.
+    pub fn identity(&self, principal: &PrincipalId) -> Identity {
+        let mut rng = SmallRng::seed_from_u64(self.world.seed());
+        let founded = lock(&self.founded);
+        founded
+            .authority
+            .issue_to(principal, validity(), &mut rng)
+            .expect("anybody but a node gets a certificate")
+    }
+
+    /// The number of the cluster.
+    pub fn cluster_id(&self) -> node::identity::ClusterId {
+        lock(&self.founded).founding.cluster
+    }
+
+    /// The leader that most nodes follow, if it says itself that it leads.
+    pub fn leader(&self) -> Option<u64> {
+        let running = lock(&self.running).clone();
+        let leads = |node: &&Node<NodeRuntime>| node.raft().as_leader().is_ok();
+        let leaders: Vec<_> = running.values().filter(leads).map(Node::number).collect();
+        match leaders[..] {
+            [leader] => Some(leader),
+            _ => None,
+        }
+    }
+
+    /// Whom a node follows.
+    pub fn follows(&self, number: u64) -> Option<u64> {
+        self.node(number)?.raft().metrics().borrow_watched().current_leader
+    }
+
+    /// Reads a node's state.
+    pub fn read<T>(&self, number: u64, read: impl FnOnce(&Centre) -> T) -> Option<T> {
+        let node = self.node(number)?;
+        let view = node.state().view();
+        Some(read(view.centre()))
+    }
+
+    /// Starts a node on what its disk and log have.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start: after no fault may a disk be such that a node refuses it.
+    pub async fn start_node(&self, number: u64) {
+        let deps = self.deps(number);
+        let host = Host::Node(number);
+        let life = self.world.life(host);
+        let starting = self.world.spawn_on(host, Node::<NodeRuntime>::start(deps));
+        match starting.await {
+            Ok(Ok(node)) => {
+                // It may have crashed the moment it was up.
+                if self.world.is_alive(life) {
+                    lock(&self.running).insert(number, node);
+                }
+            }
+            Ok(Err(error)) => panic!("node {number} does not start: {error}"),
+            Err(_) => self.world.event(format_args!("node {number} crashed while it started")),
+        }
+    }
+
+    fn deps(&self, number: u64) -> Deps<SimLog> {
+        let host = Host::Node(number);
+        let disk = self.disks[&number].clone();
+        let log = self.logs[&number].clone();
+        let founded = lock(&self.founded);
+        let (config, _) =
+            founded.nodes.iter().find(|(c, _)| c.node.0 == number).expect("a node of the plan");
+        let mut config = config.clone();
+        (config.log, config.limits) = small();
+        let listener = self
+            .world
+            .within(host, || self.network.listen(host, PORT))
+            .expect("the port of a node that is down is free");
+        Deps {
+            config,
+            marker: Marker::open(&disk).expect("the marker was synced"),
+            epoch: 1,
+            members: founded.founding.raft_members(),
+            founding: Some(founded.founding.clone()),
+            tls_client: self.tls[&number].client.clone(),
+            tls_server: self.tls[&number].server.clone(),
+            last_stamp: last_stamp(&log),
+            log,
+            disk: Arc::new(disk.clone()),
+            records: RecordStore::open(Arc::new(disk), Box::new(MemoryIndex::default()))
+                .expect("after no fault may records be damaged"),
+            wall: Arc::new(SimWallClock::new(&self.world, host)),
+            connector: Arc::new(self.network.connector(host)),
+            listener: Box::new(listener),
+            checkpoint_every: CHECKPOINT_EVERY,
+            observer: Some((self.observers)(number)),
+        }
+    }
+}
+
+/// The stamp of the last entry of a log that has one.
+fn last_stamp(log: &SimLog) -> LogTime {
+    let entries = log.entries();
+    let stamp = entries.iter().rev().find_map(|entry| match &entry.payload {
+        node::raft::Payload::Normal(bytes) => {
+            Some(acd::codec::decode_entry(bytes.0.clone()).ok()?.stamp)
+        }
+        _ => None,
+    });
+    stamp.unwrap_or_default()
+}
+
+impl Tls {
+    fn of(identity: &Identity, world: &World, host: Host) -> Self {
+        let clock = Arc::new(SimWallClock::new(world, host));
+        Self {
+            client: node::identity::client_config(identity, clock.clone())
+                .expect("a node's identity is good"),
+            server: node::identity::server_config(identity, clock)
+                .expect("a node's identity is good"),
+        }
+    }
+}
+
+impl Subject for Cluster {
+    async fn start(&self, number: u64) {
+        // What is left of its last life holds nothing that a node needs.
+        let last = lock(&self.running).remove(&number);
+        self.world.within(Host::Node(number), || drop(last));
+        self.start_node(number).await;
+    }
+
+    async fn transfer_leader(&self, to: u64) {
+        if let Some(leader) = self.leader().and_then(|leader| self.node(leader)) {
+            let host = Host::Node(leader.number());
+            let ask = self.world.spawn_on(host, async move {
+                // Raft has stopped: nobody leads there.
+                let _ = leader.raft().trigger().transfer_leader(to).await;
+            });
+            drop(ask);
+        }
+    }
+
+    async fn snapshot(&self, number: u64) {
+        if let Some(node) = self.node(number) {
+            let ask = self.world.spawn_on(Host::Node(number), async move {
+                // Raft has stopped: it takes no snapshots.
+                let _ = node.raft().trigger().snapshot().await;
+            });
+            drop(ask);
+        }
+    }
+
+    fn log(&self, node: u64) -> SimLog {
+        self.logs[&node].clone()
+    }
+
+    fn disk(&self, node: u64) -> Option<SimDisk> {
+        self.disks.get(&node).cloned()
+    }
+}

@@ -1,0 +1,156 @@
+//! Layer 1: real nodes in one thread on virtual time, a busy contact centre, and every fault.
+//!
+//! ```text
+//!  0 s   three nodes in three cities found a cluster; it is configured
+//!        everybody comes to work; faults begin, and end
+//!        all is healed; everybody is served; nodes must agree
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use acd::ids::{NodeId, PrincipalId, SiteId};
+use acd::time::LogTime;
+use node::raft::LogId;
+use node::replica::{Applied, Observer};
+use openraft_rt::AsyncRuntime;
+
+use crate::checks::{Bounds, Invariant, Verdict, judge};
+use crate::cluster::{ADMIN, Cluster};
+use crate::door::SimDoor;
+use crate::history::{AppliedEntry, FinalNode, History, Recorder, contacts_of};
+use crate::report::Report;
+use crate::sim::clock::START_MS;
+use crate::sim::faults::{inject, plan};
+use crate::sim::{Network, NodeRuntime, World, run};
+use crate::workload::{Floor, Plan};
+
+/// Cities of the nodes.
+const SITES: [&str; 3] = ["kyiv", "lviv", "dnipro"];
+/// How long faults go on.
+const FAULTS: Duration = Duration::from_secs(40);
+/// How long founding and configuring may take, without faults.
+const BEGIN: Duration = Duration::from_secs(20);
+/// How long everybody may take to be served after all is healed.
+const FINISH: Duration = Duration::from_secs(45);
+/// How long nodes may take to agree after that.
+const SETTLE: Duration = Duration::from_secs(10);
+
+/// What a seed came to.
+pub struct Outcome {
+    /// For people and scripts.
+    pub report: Report,
+    /// Every invariant.
+    pub verdicts: BTreeMap<Invariant, Verdict>,
+    /// Everything that was recorded.
+    pub history: History,
+}
+
+/// Records what one start of a replica does.
+struct Records {
+    recorder: Recorder,
+    run: usize,
+}
+
+impl Observer for Records {
+    fn applied(&self, entry: Applied<'_>) {
+        let decoded = entry.submissions.iter().map(|bytes| {
+            acd::codec::decode_submission(bytes).expect("what clients here send can be decoded")
+        });
+        self.recorder.applied(
+            self.run,
+            AppliedEntry {
+                index: entry.log_id.index,
+                stamp: entry.stamp,
+                submissions: decoded.collect(),
+                answers: entry.answers.0.clone(),
+                events: entry.events.to_vec(),
+                hash: entry.hash,
+            },
+        );
+    }
+
+    fn restored(&self, at: Option<LogId>, hash: u128) {
+        if let Some(LogId { index, .. }) = at {
+            self.recorder.restored(self.run, index, hash);
+        }
+    }
+}
+
+/// Runs a seed.
+pub fn run_seed(seed: u64) -> Outcome {
+    run(seed, move |world| simulate(world, seed))
+}
+
+async fn simulate(world: World, seed: u64) -> Outcome {
+    let recorder = Recorder::on::<NodeRuntime>(LogTime(START_MS));
+    let network = Network::new(&world);
+    let observers = {
+        let recorder = recorder.clone();
+        Arc::new(move |node| {
+            let run = recorder.started(node);
+            Arc::new(Records { recorder: recorder.clone(), run }) as Arc<dyn Observer>
+        })
+    };
+    let cluster = Arc::new(Cluster::found(&world, &network, &SITES, observers));
+    for node in cluster.nodes() {
+        cluster.start_node(node).await;
+    }
+    wait_until(&world, BEGIN, || {
+        cluster.nodes().into_iter().all(|node| cluster.read(node, |c| c.nodes().count()) == Some(3))
+    })
+    .await;
+
+    let door = Arc::new(SimDoor::new(&world, &network, &cluster));
+    let sites = SITES.map(|site| SiteId::new(site).expect("a proper site"));
+    let nodes = cluster.nodes().into_iter().map(NodeId).zip(sites).collect();
+    let admin = PrincipalId::new(ADMIN).expect("a proper principal");
+    let floor = Floor::open(Plan::new(seed, nodes, admin), door, recorder.clone());
+    floor.set_up::<NodeRuntime>().await.expect("without faults the centre can be configured");
+
+    let faults = plan(seed, FAULTS, &cluster.nodes());
+    let numbers = cluster.nodes();
+    let injected = inject(&world, &network, &numbers, &cluster, faults);
+    let (injected, ()) = futures::join!(injected, floor.serve::<NodeRuntime>());
+    recorder.healed();
+    floor.finish::<NodeRuntime>(FINISH).await;
+    wait_until(&world, SETTLE, || agree(&cluster)).await;
+    recorder.ended(cluster.nodes().iter().map(|node| look_at(&cluster, *node)).collect());
+
+    let history = recorder.history();
+    let verdicts = judge(&history, Bounds::default());
+    let faults = injected.into_iter().map(|(name, n)| (name.to_owned(), n as u64)).collect();
+    let report = Report::new(seed, 1, faults, &history, &verdicts);
+    Outcome { report, verdicts, history }
+}
+
+/// Whether all nodes follow one leader and are equally far.
+fn agree(cluster: &Cluster) -> bool {
+    let Some(leader) = cluster.leader() else { return false };
+    let applied = |node| cluster.node(node).map(|n| n.state().last_applied());
+    cluster
+        .nodes()
+        .into_iter()
+        .all(|node| cluster.follows(node) == Some(leader) && applied(node) == applied(leader))
+}
+
+fn look_at(cluster: &Cluster, number: u64) -> FinalNode {
+    let node = cluster.node(number).expect("all faults are over: every node runs");
+    let view = node.state().view();
+    FinalNode {
+        node: number,
+        leader: cluster.follows(number),
+        applied: node.state().last_applied(),
+        hash: view.centre().state_hash(),
+        contacts: contacts_of(view.centre()),
+    }
+}
+
+/// Looks every 50 ms; gives up after a while and leaves it to the checks to say what is wrong.
+async fn wait_until(world: &World, at_most: Duration, mut done: impl FnMut() -> bool) {
+    let until = world.now() + at_most;
+    while !done() && world.now() < until {
+        NodeRuntime::sleep(Duration::from_millis(50)).await;
+    }
+}

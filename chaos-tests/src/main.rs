@@ -1,0 +1,128 @@
+//! Runs seeds of the fault tests.
+//!
+//! ```text
+//! cargo run --release -p chaos-tests -- --layer 1 --seed 7 -o json
+//! cargo run --release -p chaos-tests -- --layer 1 --seeds 0..2000
+//! ```
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chaos_tests::checks::Verdict;
+use chaos_tests::layer1::{Outcome, run_seed};
+use clap::{Parser, ValueEnum};
+
+/// Runs seeds of the fault tests.
+#[derive(Parser)]
+struct Arguments {
+    /// Which layer: 1 is the simulation.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=1))]
+    layer: u8,
+    /// The seed to run.
+    #[arg(long, conflicts_with = "seeds", required_unless_present = "seeds")]
+    seed: Option<u64>,
+    /// Seeds to run, from..to.
+    #[arg(long, value_parser = range)]
+    seeds: Option<Range<u64>>,
+    /// Seeds that run at a time.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: u16,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+fn range(text: &str) -> Result<Range<u64>, String> {
+    let (from, to) = text.split_once("..").ok_or("say from..to")?;
+    let number = |text: &str| text.parse().map_err(|_| format!("{text:?} is not a number"));
+    Ok(number(from)?..number(to)?)
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let seeds = match (arguments.seed, arguments.seeds) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, Some(seeds)) => seeds,
+        (None, None) => unreachable!("one of them is required"),
+    };
+    let next = AtomicU64::new(seeds.start);
+    let totals = Mutex::new(Totals::default());
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.jobs {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    let outcome = run_seed(seed);
+                    // A panic while printing ends the program anyhow.
+                    let mut totals = totals.lock().unwrap_or_else(|e| e.into_inner());
+                    totals.add(seed, &outcome, arguments.output);
+                }
+            });
+        }
+    });
+    let totals = totals.into_inner().unwrap_or_else(|e| e.into_inner());
+    if arguments.output == Format::Text {
+        totals.print();
+    }
+    if totals.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What all seeds came to.
+#[derive(Default)]
+struct Totals {
+    seeds: u64,
+    acknowledged: usize,
+    faults: BTreeMap<String, u64>,
+    failed: Vec<u64>,
+}
+
+impl Totals {
+    fn add(&mut self, seed: u64, outcome: &Outcome, format: Format) {
+        let report = &outcome.report;
+        self.seeds += 1;
+        self.acknowledged += report.operations_acknowledged;
+        for (name, n) in &report.faults {
+            *self.faults.entry(name.clone()).or_default() += n;
+        }
+        if format == Format::Json {
+            // Numbers and strings: nothing that JSON lacks.
+            println!("{}", serde_json::to_string(report).unwrap_or_default());
+        }
+        if report.passes() {
+            return;
+        }
+        self.failed.push(seed);
+        eprintln!("seed {seed} fails:");
+        for (invariant, verdict) in &outcome.verdicts {
+            match verdict {
+                Verdict::True => {}
+                Verdict::False { why, at } => eprintln!("  {invariant}: false at {at}: {why}"),
+                Verdict::Unknown { why } => eprintln!("  {invariant}: unknown: {why}"),
+            }
+        }
+        eprintln!("  again: cargo run --release -p chaos-tests -- --layer 1 --seed {seed} -o json");
+    }
+
+    fn print(&self) {
+        let faults: Vec<_> = self.faults.iter().map(|(name, n)| format!("{name} {n}")).collect();
+        println!(
+            "{} seeds, {} failed, {} operations acknowledged; faults: {}",
+            self.seeds,
+            self.failed.len(),
+            self.acknowledged,
+            faults.join(", ")
+        );
+    }
+}
