@@ -45,6 +45,9 @@ struct State {
     fsync: Range<Duration>,
     capacity: u64,
     write_error: Option<io::ErrorKind>,
+    /// How many changes there have been: writes, syncs, creations, renames and removals.
+    changes: u64,
+    crash_at_change: Option<u64>,
 }
 
 #[derive(Default)]
@@ -115,14 +118,19 @@ impl SimDisk {
             fsync: FSYNC,
             capacity: u64::MAX,
             write_error: None,
+            changes: 0,
+            crash_at_change: None,
         }));
         let weak = Arc::downgrade(&state);
         world.on_crash(move |crashed, how| {
             if crashed == host
-                && how == Crash::Power
                 && let Some(state) = weak.upgrade()
             {
-                lock(&state).lose_power();
+                let mut state = lock(&state);
+                state.crash_at_change = None;
+                if how == Crash::Power {
+                    state.lose_power();
+                }
             }
         });
         Self { state, world: world.clone(), host }
@@ -142,6 +150,13 @@ impl SimDisk {
     /// Sets how many bytes all files together may have.
     pub fn set_capacity(&self, bytes: u64) {
         self.state().capacity = bytes;
+    }
+
+    /// Cuts the host's power right after so many more changes, `1` being the next: writes, syncs,
+    /// creations, renames and removals. The host's crash at any earlier time takes it back.
+    pub fn crash_at_change(&self, nth: u64) {
+        let mut state = self.state();
+        state.crash_at_change = Some(state.changes + nth);
     }
 
     /// Replaces the disk by an empty one. Its host should have crashed.
@@ -171,8 +186,44 @@ impl SimDisk {
         lock(&self.state)
     }
 
+    /// The state, for code that changes it and has not lost its life meanwhile.
+    fn writable(&self, life: Life) -> io::Result<MutexGuard<'_, State>> {
+        self.check_alive(life)?;
+        let state = self.state();
+        match state.write_error {
+            Some(kind) => Err(kind.into()),
+            None => Ok(state),
+        }
+    }
+
+    fn check_alive(&self, life: Life) -> io::Result<()> {
+        if self.world.is_alive(life) {
+            Ok(())
+        } else {
+            Err(io::Error::other("the host has crashed"))
+        }
+    }
+
+    /// Counts a change that was made, and crashes the host if it was to.
+    fn changed(&self) -> io::Result<()> {
+        let crashes = {
+            let mut state = self.state();
+            state.changes += 1;
+            state.crash_at_change == Some(state.changes)
+        };
+        if crashes {
+            self.world.crash(self.host);
+            return Err(io::Error::other("the host has crashed"));
+        }
+        Ok(())
+    }
+
+    fn life(&self) -> Life {
+        self.world.life_acting_for(self.host)
+    }
+
     fn handle(&self, inode: Inode, writable: bool) -> Box<dyn DiskFile> {
-        let life = self.world.life(self.host);
+        let life = self.life();
         Box::new(SimFile { disk: self.clone(), inode, life, writable })
     }
 
@@ -190,13 +241,6 @@ impl State {
     fn file(&mut self, inode: Inode) -> io::Result<&mut File> {
         // Lost with the power, if it is not there: its name was not durable.
         self.files.get_mut(&inode).ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-
-    fn check_writable(&self) -> io::Result<()> {
-        match self.write_error {
-            Some(kind) => Err(kind.into()),
-            None => Ok(()),
-        }
     }
 
     fn used(&self) -> u64 {
@@ -268,8 +312,7 @@ impl Disk for SimDisk {
     }
 
     fn create(&self, path: &str) -> io::Result<Box<dyn DiskFile>> {
-        let mut state = self.state();
-        state.check_writable()?;
+        let mut state = self.writable(self.life())?;
         let inode = match state.names.get(path).copied() {
             Some(inode) => {
                 let file = state.file(inode)?;
@@ -286,6 +329,7 @@ impl Disk for SimDisk {
             }
         };
         drop(state);
+        self.changed()?;
         Ok(self.handle(inode, true))
     }
 
@@ -295,30 +339,29 @@ impl Disk for SimDisk {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let mut state = self.state();
-        state.check_writable()?;
+        let mut state = self.writable(self.life())?;
         if !state.names.contains_key(from) {
             return Err(io::ErrorKind::NotFound.into());
         }
         assert_eq!(folder_of(from), folder_of(to), "a rename stays in its folder");
         state.change_name(NameChange::Renamed { from: from.to_owned(), to: to.to_owned() });
-        Ok(())
+        drop(state);
+        self.changed()
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
-        let mut state = self.state();
-        state.check_writable()?;
+        let mut state = self.writable(self.life())?;
         if !state.names.contains_key(path) {
             return Err(io::ErrorKind::NotFound.into());
         }
         state.change_name(NameChange::Removed { path: path.to_owned() });
-        Ok(())
+        drop(state);
+        self.changed()
     }
 
     fn sync_folder(&self, folder: &str) -> io::Result<()> {
         self.charge_fsync();
-        let mut state = self.state();
-        state.check_writable()?;
+        let mut state = self.writable(self.life())?;
         let changes = std::mem::take(&mut state.name_changes);
         let (synced, others) =
             changes.into_iter().partition::<Vec<_>, _>(|change| change.folder() == folder);
@@ -326,7 +369,8 @@ impl Disk for SimDisk {
         for change in synced {
             change.apply(&mut state.durable_names);
         }
-        Ok(())
+        drop(state);
+        self.changed()
     }
 }
 
@@ -338,24 +382,12 @@ struct SimFile {
     writable: bool,
 }
 
-impl SimFile {
-    fn check_alive(&self) -> io::Result<()> {
-        if self.disk.world.is_alive(self.life) {
-            Ok(())
-        } else {
-            Err(io::Error::other("the host crashed since this file was opened"))
-        }
-    }
-}
-
 impl DiskFile for SimFile {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.check_alive()?;
         if !self.writable {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
-        let mut state = self.disk.state();
-        state.check_writable()?;
+        let mut state = self.disk.writable(self.life)?;
         let end = offset.saturating_add(bytes.len() as u64);
         let room = state.capacity.saturating_sub(state.used());
         let file = state.file(self.inode)?;
@@ -365,11 +397,12 @@ impl DiskFile for SimFile {
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
         write(&mut file.bytes, offset, bytes);
         file.changes.push(Change::Written { offset, bytes: bytes.to_vec() });
-        Ok(())
+        drop(state);
+        self.disk.changed()
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.check_alive()?;
+        self.disk.check_alive(self.life)?;
         let mut state = self.disk.state();
         let bytes = &state.file(self.inode)?.bytes;
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
@@ -380,19 +413,18 @@ impl DiskFile for SimFile {
     }
 
     fn length(&self) -> io::Result<u64> {
-        self.check_alive()?;
+        self.disk.check_alive(self.life)?;
         Ok(self.disk.state().file(self.inode)?.bytes.len() as u64)
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.check_alive()?;
         self.disk.charge_fsync();
-        let mut state = self.disk.state();
-        state.check_writable()?;
+        let mut state = self.disk.writable(self.life)?;
         let file = state.file(self.inode)?;
         file.durable.clone_from(&file.bytes);
         file.changes.clear();
-        Ok(())
+        drop(state);
+        self.disk.changed()
     }
 }
 
@@ -487,6 +519,26 @@ mod tests {
             let disk = SimDisk::new(&world, NODE);
             write_all(&disk, "file", b"ab", false);
             world.kill(NODE);
+            assert_eq!(read_all(&disk, "file"), Some(b"ab".to_vec()));
+        });
+    }
+
+    #[test]
+    fn a_crash_at_a_change_leaves_the_rest_undone() {
+        run(1, |world| async move {
+            let disk = SimDisk::new(&world, NODE);
+            let inner = disk.clone();
+            // Create, write, sync, and the fourth: the sync of the folder.
+            disk.crash_at_change(4);
+            let life = world.life(NODE);
+            let work = world.spawn_on(NODE, async move {
+                write_all(&inner, "file", b"ab", true);
+                assert!(inner.sync_folder("").is_err());
+                assert!(inner.create("other").is_err());
+            });
+            world.ended(life).await;
+            assert!(work.await.is_err());
+            assert_eq!(disk.list("").expect("a list"), ["file"]);
             assert_eq!(read_all(&disk, "file"), Some(b"ab".to_vec()));
         });
     }

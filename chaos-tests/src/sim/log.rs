@@ -250,6 +250,9 @@ impl SimLog {
     }
 
     fn write(&self, operation: Operation) -> io::Result<u64> {
+        if !self.world.is_alive(self.world.life_acting_for(self.host)) {
+            return Err(io::Error::other("the host has crashed"));
+        }
         let mut log = self.log();
         if let Some(kind) = log.write_error {
             return Err(kind.into());
@@ -411,5 +414,158 @@ impl RaftLogStorage<SimTypes> for SimLog {
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), io::Error> {
         self.write(Operation::Purge(log_id)).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use node::raft::LeaderId;
+    use openraft_rt::{AsyncRuntime, Oneshot};
+
+    use super::*;
+    use crate::sim::run;
+
+    const NODE: Host = Host::Node(1);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn id(index: u64) -> LogId {
+        LogId::new(LeaderId { term: 1, node_id: 1 }, index)
+    }
+
+    fn entry(index: u64) -> Entry {
+        let payload = EntryPayload::Normal(EntryBytes(Bytes::from(vec![0; 100])));
+        Entry { log_id: id(index), payload }
+    }
+
+    fn vote(term: u64) -> Vote {
+        Vote { leader_id: LeaderId { term, node_id: 1 }, committed: false }
+    }
+
+    async fn append(log: &mut SimLog, indexes: Range<u64>) {
+        let entries: Vec<_> = indexes.map(entry).collect();
+        log.append(entries, IOFlushed::noop()).await.expect("appended");
+    }
+
+    fn last(log: &SimLog) -> Option<u64> {
+        log.entries().last().map(|entry| entry.log_id.index)
+    }
+
+    #[test]
+    fn an_append_can_be_read_at_once_and_is_durable_after_the_fsync() {
+        run(1, |world| async move {
+            let mut log = SimLog::new(&world, NODE);
+            append(&mut log, 0..3).await;
+            let (sender, flushed) = <NodeRuntime as AsyncRuntime>::Oneshot::channel();
+            log.append([entry(3)], IOFlushed::signal(sender)).await.expect("appended");
+            assert_eq!(log.try_get_log_entries(..).await.expect("read").len(), 4);
+            assert_eq!(log.durable_state(), (None, None));
+            flushed.await.expect("told").expect("flushed");
+            assert!(world.now() >= FSYNC.start);
+            assert_eq!(log.durable_state(), (Some(id(3)), None));
+        });
+    }
+
+    #[test]
+    fn a_power_cut_keeps_what_was_synced_and_a_prefix_of_the_rest() {
+        let mut seen = Vec::new();
+        for seed in 0..64 {
+            let left = run(seed, |world| async move {
+                let mut log = SimLog::new(&world, NODE);
+                append(&mut log, 0..2).await;
+                world.sleep(SECOND).await;
+                append(&mut log, 2..4).await;
+                log.truncate_after(Some(id(2))).await.expect("truncated");
+                world.crash(NODE);
+                assert_eq!(log.durable_state().0.map(|id| id.index), last(&log));
+                last(&log)
+            });
+            seen.push(left);
+        }
+        seen.sort();
+        seen.dedup();
+        // Nothing; half of the append; all of it; and cut off again, which looks like half.
+        assert_eq!(seen, [Some(1), Some(2), Some(3)]);
+    }
+
+    #[test]
+    fn a_killed_process_loses_nothing_of_its_log() {
+        run(1, |world| async move {
+            let mut log = SimLog::new(&world, NODE);
+            append(&mut log, 0..2).await;
+            world.kill(NODE);
+            assert_eq!(last(&log), Some(1));
+        });
+    }
+
+    #[test]
+    fn a_vote_is_saved_only_once_it_is_durable() {
+        run(1, |world| async move {
+            let mut log = SimLog::new(&world, NODE);
+            log.set_fsync(SECOND..SECOND);
+            log.save_vote(&vote(2)).await.expect("saved");
+            assert_eq!(world.now(), SECOND);
+            world.crash(NODE);
+            assert_eq!(log.read_vote().await.expect("read"), Some(vote(2)));
+        });
+    }
+
+    #[test]
+    fn a_vote_that_is_not_persisted_is_forgotten() {
+        run(1, |world| async move {
+            let mut log = SimLog::new(&world, NODE);
+            log.set_mutations(Mutations { vote_not_persisted: true, ..Mutations::default() });
+            log.save_vote(&vote(2)).await.expect("saved");
+            assert_eq!(log.read_vote().await.expect("read"), Some(vote(2)));
+            world.crash(NODE);
+            assert_eq!(log.read_vote().await.expect("read"), None);
+        });
+    }
+
+    #[test]
+    fn a_crash_at_an_append_comes_before_its_fsync_and_nothing_after_it() {
+        run(1, |world| async move {
+            let log = SimLog::new(&world, NODE);
+            let life = world.life(NODE);
+            log.crash_at_append(2);
+            let mut inner = log.clone();
+            let task = world.spawn_on(NODE, async move {
+                append(&mut inner, 0..1).await;
+                NodeRuntime::sleep(SECOND).await;
+                append(&mut inner, 1..2).await;
+                append(&mut inner, 2..3).await;
+            });
+            world.ended(life).await;
+            assert_eq!(world.now(), SECOND);
+            assert!(task.await.is_err());
+            assert!(last(&log) == Some(0) || last(&log) == Some(1));
+            assert_eq!(log.appends(), 2);
+        });
+    }
+
+    #[test]
+    fn a_limited_read_returns_at_least_one_entry() {
+        run(1, |world| async move {
+            let mut log = SimLog::new(&world, NODE);
+            append(&mut log, 0..10).await;
+            log.set_read_limit(250);
+            assert_eq!(log.limited_get_log_entries(0, 10).await.expect("read").len(), 2);
+            log.set_read_limit(1);
+            assert_eq!(log.limited_get_log_entries(4, 10).await.expect("read").len(), 1);
+        });
+    }
+
+    #[test]
+    fn a_failing_disk_fails_writes() {
+        run(1, |world| async move {
+            let mut log = SimLog::new(&world, NODE);
+            log.fail_writes(Some(io::ErrorKind::StorageFull));
+            assert!(log.append([entry(0)], IOFlushed::noop()).await.is_err());
+            assert!(log.save_vote(&vote(2)).await.is_err());
+            log.fail_writes(None);
+            append(&mut log, 0..1).await;
+            log.wipe();
+            assert_eq!(last(&log), None);
+        });
     }
 }

@@ -10,15 +10,15 @@
 //!
 //! - One thread, tasks in the order they became runnable, timers in the order of their deadlines.
 //!   Interleavings come from seeded delays: of segments, of fsyncs, of blocking work.
-//! - No real time, no other runtime's timers or tasks, no `select!` without `biased`, no order
-//!   taken from a `HashMap`, no `tokio::sync::watch` with several waiters.
-//! - [`run`] uses a fresh thread, so that state of threads (keys of `HashMap`s, for one) starts
-//!   the same whatever ran before.
+//! - No real time, no other runtime's timers or tasks, no `select!` without `biased`, no `tokio::sync::watch` with several waiters.
+//! - [`run`] uses a fresh thread whose random bytes follow from the seed ([`entropy`]), so that
+//!   even `HashMap`s are walked in the same order, whatever ran before.
 //! - Keys and nonces of TLS are real entropy. They change bytes but no schedule, because the
 //!   network delays a write, not a byte; see [`network`].
 
 pub mod clock;
 pub mod disk;
+pub mod entropy;
 pub mod faults;
 pub mod log;
 pub mod network;

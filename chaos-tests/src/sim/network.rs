@@ -359,7 +359,10 @@ impl Network {
 
     /// Listens on a port of a host, until the listener is dropped or the host crashes.
     pub fn listen(&self, host: Host, port: u16) -> io::Result<SimListener> {
-        let life = self.world.life(host);
+        let life = self.world.life_acting_for(host);
+        if !self.world.is_alive(life) {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
         let address = host.address(port);
         let mut net = self.net();
         if net.listeners.get(&address).is_some_and(|other| other.life == life) {
@@ -440,6 +443,23 @@ impl Network {
         self.net().is_cut(from, to)
     }
 
+    /// Resets all connections between two hosts, as a box in between does that forgot about them.
+    pub fn reset(&self, one: Host, other: Host) {
+        self.world.event(format_args!("reset between {one} and {other}"));
+        let now = self.world.now();
+        let mut wakers = Vec::new();
+        for connection in self.net().connections.values_mut() {
+            let hosts = [connection.ends[0].life.host, connection.ends[1].life.host];
+            if hosts == [one, other] || hosts == [other, one] {
+                for end in &mut connection.ends {
+                    end.reset_at = Some(now);
+                    wakers.extend(end.wakers());
+                }
+            }
+        }
+        wake(wakers);
+    }
+
     /// How many connections there are of which at least one end is open.
     pub fn connections(&self) -> usize {
         self.net().connections.len()
@@ -511,7 +531,7 @@ pub struct SimConnector {
 impl Connector for SimConnector {
     fn connect(&self, address: &str) -> BoxFuture<'static, io::Result<BoxByteStream>> {
         let Self { network, host } = self.clone();
-        let life = network.world.life(host);
+        let life = network.world.life_acting_for(host);
         let address = address.to_owned();
         Box::pin(async move {
             let stream = network.connect(life, &address).await?;
@@ -566,6 +586,9 @@ impl Network {
 
     fn establish(&self, life: Life, address: &str, from: String) -> io::Result<SimStream> {
         let now = self.world.now();
+        if !self.world.is_alive(life) {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
         let mut net = self.net();
         let Some(backlog) = net.listeners.get(address) else {
             // It stopped listening within this round trip.
@@ -1024,6 +1047,17 @@ mod tests {
             assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
             assert!(a.write_all(b"x").await.is_err());
             drop(b);
+        });
+    }
+
+    #[test]
+    fn a_reset_from_between_breaks_both_ends() {
+        run(1, |world| async move {
+            let network = Network::new(&world);
+            let (mut a, mut b) = pair(&network).await;
+            network.reset(B, A);
+            assert!(a.read_u8().await.is_err());
+            assert!(b.write_all(b"x").await.is_err());
         });
     }
 

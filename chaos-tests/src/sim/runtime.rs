@@ -26,7 +26,7 @@ use rand::{RngExt, SeedableRng};
 use tokio::sync::oneshot;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{lock, mix};
+use super::{entropy, lock, mix};
 
 /// Where each host's monotonic clock starts, at the least: late enough that code may subtract a
 /// timeout from now.
@@ -280,6 +280,13 @@ impl World {
     pub fn life(&self, host: Host) -> Life {
         let generation = self.with_host(host, |h| h.generation);
         Life { host, generation }
+    }
+
+    /// The life in which something is done for a host: the running one, if it is the host's, which
+    /// may have ended in this very poll; otherwise the one the host is in.
+    pub(super) fn life_acting_for(&self, host: Host) -> Life {
+        let running = CURRENT.with(|c| c.borrow().as_ref().map(|c| c.life));
+        running.filter(|life| life.host == host).unwrap_or_else(|| self.life(host))
     }
 
     /// Whether a life has not ended.
@@ -601,6 +608,7 @@ where
 {
     // A fresh thread, for what threads remember.
     let thread = std::thread::Builder::new().name(format!("seed {seed}")).spawn(move || {
+        entropy::seed_thread(seed);
         let mut runtime = NodeRuntime::with_seed(seed);
         let world = runtime.world();
         runtime.block_on(async move { test(world).await })
@@ -861,9 +869,14 @@ impl AsyncRuntime for NodeRuntime {
         let world = World::current();
         let life = World::current_life();
         let (sender, receiver) = oneshot::channel();
+        let observer = world.clone();
         let future: BoxedTask = Box::pin(async move {
-            // Nobody may wait for it.
-            let _ = sender.send(future.await);
+            let outcome = future.await;
+            // A task that brought its own host down tells nobody what came after.
+            if observer.is_alive(life) {
+                // Nobody may wait for it.
+                let _ = sender.send(outcome);
+            }
         });
         let id = {
             let mut state = world.state();
