@@ -35,6 +35,9 @@ const CLOCK_START_NANOS: u64 = 86_400 * 1_000_000_000;
 /// Longest wait of blocking work for a thread.
 const BLOCKING_DELAY_MAX: Duration = Duration::from_micros(200);
 
+/// Futures of a whole node, unoptimised, are polled on one stack.
+const STACK_BYTES: usize = 16 << 20;
+
 const PPM: i128 = 1_000_000;
 
 /// A machine with a clock, tasks and an address of its own.
@@ -376,7 +379,9 @@ impl World {
                 if h.generation != life.generation {
                     return Poll::Ready(());
                 }
-                h.crash_waiters.push(cx.waker().clone());
+                if !h.crash_waiters.iter().any(|waiter| waiter.will_wake(cx.waker())) {
+                    h.crash_waiters.push(cx.waker().clone());
+                }
                 Poll::Pending
             })
         })
@@ -600,14 +605,15 @@ impl Future for Shell {
 }
 
 /// Runs a test in a world made from a seed, and gives its outcome. Panics if a task of the test
-/// panics, whoever's task it is.
+/// panics, whosever it is.
 pub fn run<T, F>(seed: u64, test: impl FnOnce(World) -> F + Send + 'static) -> T
 where
     F: Future<Output = T>,
     T: Send + 'static,
 {
     // A fresh thread, for what threads remember.
-    let thread = std::thread::Builder::new().name(format!("seed {seed}")).spawn(move || {
+    let thread = std::thread::Builder::new().name(format!("seed {seed}")).stack_size(STACK_BYTES);
+    let thread = thread.spawn(move || {
         entropy::seed_thread(seed);
         let mut runtime = NodeRuntime::with_seed(seed);
         let world = runtime.world();
