@@ -19,6 +19,9 @@ pub(super) struct Readers<T: 'static> {
     pub readers: &'static [(u32, Reader<T>)],
 }
 
+/// Reads one version.
+pub(super) type Reader<T> = fn(Bytes) -> Result<T, Rejection>;
+
 impl<T> Readers<T> {
     /// Reads bytes of a version, or refuses that version.
     pub fn read(&self, version: u32, bytes: Bytes) -> Result<T, Rejection> {

@@ -61,9 +61,7 @@ fn new_disk() -> (tempfile::TempDir, RealDisk) {
 fn crashed(disk: &RealDisk) -> (tempfile::TempDir, RealDisk) {
     let (folder, copy) = new_disk();
     fs::create_dir_all(folder.path().join(LOG_FOLDER)).unwrap();
-    for name in ["log-mark"] {
-        fs::copy(disk.root().join(name), folder.path().join(name)).unwrap();
-    }
+    fs::copy(disk.root().join("log-mark"), folder.path().join("log-mark")).unwrap();
     for path in chunk_files(disk) {
         let name = path.file_name().unwrap();
         fs::copy(&path, folder.path().join(LOG_FOLDER).join(name)).unwrap();
