@@ -38,6 +38,9 @@
 //! - Blocks of one unsynced write may reach the disk in any order. If a later one did and an
 //!   earlier one did not, there are zeros with something behind them. That is called damage,
 //!   though nothing acknowledged is lost: it cannot be told apart from a block that was wiped.
+//! - Purged chunks are removed oldest first, in one sync of the folder. A file system that loses
+//!   the first removal and keeps the second (none that journals does) leaves a gap, which is
+//!   called damage as well.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom};

@@ -97,6 +97,11 @@ impl<RT: AsyncRuntime> FileLog<RT> {
     pub fn open(data: &RealDisk, settings: LogSettings) -> Result<Self, StorageError> {
         let folder = data.root().join(LOG_FOLDER);
         let name = check::name(&folder);
+        if folder.to_str().is_none() {
+            // `raft-log` takes text for a path.
+            let error = io::Error::new(io::ErrorKind::InvalidInput, "its path is not UTF-8");
+            return Err(StorageError::io("use", &name)(error));
+        }
         std::fs::create_dir_all(&folder).map_err(StorageError::io("create", &name))?;
         let config = config(&folder, settings);
         {

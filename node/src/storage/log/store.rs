@@ -5,6 +5,7 @@ use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::sync::atomic::Ordering;
 
+use futures::{Stream, StreamExt, stream};
 use openraft::OptionalSend;
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::type_config::TypeConfigExt;
@@ -34,8 +35,7 @@ fn read<RT: AsyncRuntime>(
         if let Some(before) = entries.last()
             && before.log_id.index + 1 != log_id.index
         {
-            let what = format!("there is no entry between {} and {log_id}", before.log_id);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+            return Err(gap(before.log_id.index + 1, log_id));
         }
         bytes += payload_bytes(&payload);
         entries.push(Entry { log_id, payload });
@@ -44,6 +44,26 @@ fn read<RT: AsyncRuntime>(
         }
     }
     Ok(entries)
+}
+
+fn gap(expected: u64, found: LogId) -> io::Error {
+    let what = format!("there is no entry {expected}; the next one is {found}");
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+/// From the first index up to behind the last.
+fn bounds(range: &impl RangeBounds<u64>) -> (u64, u64) {
+    let from = match range.start_bound() {
+        Bound::Included(from) => *from,
+        Bound::Excluded(before) => before.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let to = match range.end_bound() {
+        Bound::Included(last) => last.saturating_add(1),
+        Bound::Excluded(to) => *to,
+        Bound::Unbounded => u64::MAX,
+    };
+    (from, to)
 }
 
 impl<RT: AsyncRuntime> FileLog<RT> {
@@ -92,17 +112,39 @@ impl<RT: AsyncRuntime> RaftLogReader<Types<RT>> for FileLog<RT> {
     where
         RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
     {
-        let from = match range.start_bound() {
-            Bound::Included(from) => *from,
-            Bound::Excluded(before) => before.saturating_add(1),
-            Bound::Unbounded => 0,
-        };
-        let to = match range.end_bound() {
-            Bound::Included(last) => last.saturating_add(1),
-            Bound::Excluded(to) => *to,
-            Bound::Unbounded => u64::MAX,
-        };
+        let (from, to) = bounds(&range);
         self.entries(from, to, u64::MAX).await
+    }
+
+    /// In pieces, so that entries that are applied after a restart are never all in memory. They
+    /// are committed, and so do not change between two pieces.
+    async fn entries_stream<RB>(
+        &mut self,
+        range: RB,
+    ) -> impl Stream<Item = io::Result<Entry>> + OptionalSend
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        let (first, to) = bounds(&range);
+        let log = self.clone();
+        let pieces = stream::unfold(Some(first), move |from| {
+            let log = log.clone();
+            async move {
+                let from = from?;
+                match log.entries(from, to, READ_BYTES_MAX).await {
+                    Ok(entries) => {
+                        let (begin, last) = (entries.first()?.log_id, entries.last()?.log_id);
+                        // Before the first there may be nothing left; later there is no excuse.
+                        if from != first && begin.index != from {
+                            return Some((vec![Err(gap(from, begin))], None));
+                        }
+                        Some((entries.into_iter().map(Ok).collect(), Some(last.index + 1)))
+                    }
+                    Err(error) => Some((vec![Err(error)], None)),
+                }
+            }
+        });
+        Box::pin(pieces.map(stream::iter).flatten())
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {

@@ -3,6 +3,7 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
+use futures::StreamExt;
 use openraft::storage::{IOFlushed, RaftLogReader, RaftLogStorage};
 use openraft::type_config::TypeConfigExt;
 use openraft_rt_tokio::TokioRuntime;
@@ -247,6 +248,19 @@ async fn a_read_for_a_peer_is_bounded_by_bytes_and_never_empty() {
     assert_eq!(log.limited_get_log_entries(0, 11).await.unwrap().len(), 3);
     assert_eq!(log.limited_get_log_entries(10, 11).await.unwrap().len(), 1);
     assert_eq!(log.limited_get_log_entries(2, 2).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_stream_reads_a_long_log_in_pieces() {
+    let (_folder, disk) = new_disk();
+    let mut log = open(&disk).unwrap();
+    append(&mut log, (0..10).map(|index| entry(1, index, 400 << 10))).await;
+    log.purge(id(1, 1)).await.unwrap();
+    let entries: Vec<_> = log.entries_stream(0..9).await.collect().await;
+    let indexes: Vec<_> = entries.into_iter().map(|entry| entry.unwrap().log_id.index).collect();
+    assert_eq!(indexes, [2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(log.entries_stream(3..3).await.count().await, 0);
+    assert_eq!(log.entries_stream(20..30).await.count().await, 0);
 }
 
 #[tokio::test]
