@@ -37,7 +37,8 @@ async fn traced() {
         told.write_all(word).expect("a write");
     };
     let settings = LogSettings { chunk_bytes: 2_000, ..Default::default() };
-    let mut log = FileLog::<TokioRuntime>::open(&RealDisk::new(&folder), settings).expect("a log");
+    let mut log =
+        FileLog::<TokioRuntime>::open_or_create(&RealDisk::new(&folder), settings).expect("a log");
     for round in 0..ROUNDS {
         let leader_id = LeaderId { term: round + 1, node_id: 1 };
         note(log.save_vote(&Vote { leader_id, committed: true }).await);

@@ -93,7 +93,7 @@ impl StoreBuilder<Raft, FileLog<TokioRuntime>, Counting, tempfile::TempDir> for 
     {
         let folder = tempfile::tempdir().unwrap();
         let settings = LogSettings { chunk_bytes: 500, cache_bytes: 200 };
-        let log = FileLog::open(&RealDisk::new(folder.path()), settings).unwrap();
+        let log = FileLog::open_or_create(&RealDisk::new(folder.path()), settings).unwrap();
         Ok((folder, log, Counting::default()))
     }
 }

@@ -86,15 +86,31 @@ impl<RT: AsyncRuntime> Clone for FileLog<RT> {
 }
 
 impl<RT: AsyncRuntime> FileLog<RT> {
-    /// Opens the log of a data folder, or makes one if there never was one. What a crash left
-    /// behind is cleared away; see [`check`]. Blocks: it reads the whole log, twice.
+    /// Opens the log of a data folder that belongs to a node. What a crash left behind is cleared
+    /// away; see [`check`]. Blocks: it reads the whole log, twice.
     ///
     /// # Errors
     ///
-    /// [`StorageError::LogDamaged`] and [`StorageError::StrangeFile`]: see [`check`];
-    /// [`StorageError::LogInUse`]; [`StorageError::NewerVersion`];
+    /// [`StorageError::LogDamaged`] and [`StorageError::StrangeFile`]: see [`check`]; the former
+    /// also if there is no log; [`StorageError::LogInUse`]; [`StorageError::NewerVersion`];
     /// [`StorageError::OlderVersion`]; [`StorageError::Io`].
     pub fn open(data: &RealDisk, settings: LogSettings) -> Result<Self, StorageError> {
+        if mark::read(data)?.is_none() {
+            let file = check::name(&data.root().join(LOG_FOLDER));
+            let what = "the mark beside the log is gone, and with it perhaps the log".into();
+            return Err(StorageError::LogDamaged { file, at: 0, what });
+        }
+        Self::open_or_create(data, settings)
+    }
+
+    /// Opens a log, or makes one if there never was one: for a data folder that is being made and
+    /// has no [`Marker`](crate::storage::Marker) yet. The marker comes last, so that a folder with
+    /// a marker has a log, and a node that lost its log does not vote a second time.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), but for a log that is not there.
+    pub fn open_or_create(data: &RealDisk, settings: LogSettings) -> Result<Self, StorageError> {
         let folder = data.root().join(LOG_FOLDER);
         let name = check::name(&folder);
         if folder.to_str().is_none() {

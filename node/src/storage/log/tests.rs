@@ -52,6 +52,10 @@ fn open(disk: &RealDisk) -> Result<Log, StorageError> {
     Log::open(disk, LogSettings::default())
 }
 
+fn create(disk: &RealDisk) -> Log {
+    Log::open_or_create(disk, LogSettings::default()).unwrap()
+}
+
 fn new_disk() -> (tempfile::TempDir, RealDisk) {
     let folder = tempfile::tempdir().unwrap();
     let disk = RealDisk::new(folder.path());
@@ -95,7 +99,7 @@ fn chunk_files(disk: &RealDisk) -> Vec<PathBuf> {
 /// the offsets at which records begin, and the end.
 async fn every_kind(last: u8) -> (tempfile::TempDir, RealDisk, Vec<u64>) {
     let (_original, disk) = new_disk();
-    let mut log = open(&disk).unwrap();
+    let mut log = create(&disk);
     log.save_vote(&vote(1)).await.unwrap();
     append(&mut log, [Entry { log_id: id(1, 0), payload: Payload::Blank }]).await;
     append(&mut log, [membership(1, 1), entry(1, 2, 3), entry(1, 3, 0)]).await;
@@ -135,7 +139,7 @@ fn look(disk: &RealDisk) -> Result<check::Found, StorageError> {
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_a_crash() {
     let (_folder, disk) = new_disk();
-    let mut log = open(&disk).unwrap();
+    let mut log = create(&disk);
     log.save_vote(&vote(3)).await.unwrap();
     let entries = [membership(3, 0), entry(3, 1, 10), entry(3, 2, 0)];
     append(&mut log, entries.clone()).await;
@@ -151,7 +155,7 @@ async fn what_was_acknowledged_is_there_after_a_crash() {
 #[tokio::test]
 async fn a_new_log_is_empty() {
     let (_folder, disk) = new_disk();
-    let mut log = open(&disk).unwrap();
+    let mut log = create(&disk);
     assert_eq!(log.read_vote().await.unwrap(), None);
     assert_eq!(log.read_committed().await.unwrap(), None);
     assert_eq!(all(&mut log).await, []);
@@ -162,7 +166,7 @@ async fn a_new_log_is_empty() {
 #[tokio::test]
 async fn a_truncated_end_is_replaced_by_another_leaders() {
     let (_folder, disk) = new_disk();
-    let mut log = open(&disk).unwrap();
+    let mut log = create(&disk);
     append(&mut log, (0..5).map(|index| entry(1, index, 4))).await;
     log.truncate_after(Some(id(1, 2))).await.unwrap();
     // Nothing there: nothing to do.
@@ -180,7 +184,7 @@ async fn a_truncated_end_is_replaced_by_another_leaders() {
 #[tokio::test]
 async fn a_log_may_be_purged_past_its_end_by_a_snapshot() {
     let (_folder, disk) = new_disk();
-    let mut log = open(&disk).unwrap();
+    let mut log = create(&disk);
     append(&mut log, [entry(1, 0, 4)]).await;
     // The snapshot commits what the log does not have.
     log.save_committed(Some(id(4, 100))).await.unwrap();
@@ -197,7 +201,7 @@ async fn a_log_may_be_purged_past_its_end_by_a_snapshot() {
 #[tokio::test]
 async fn what_is_committed_is_remembered_over_an_orderly_stop() {
     let (_folder, disk) = new_disk();
-    let mut log = open(&disk).unwrap();
+    let mut log = create(&disk);
     append(&mut log, [entry(1, 0, 4), entry(1, 1, 4)]).await;
     log.save_committed(Some(id(1, 1))).await.unwrap();
     drop(log);
@@ -208,7 +212,7 @@ async fn what_is_committed_is_remembered_over_an_orderly_stop() {
 #[tokio::test]
 async fn purging_removes_whole_files_and_keeps_the_rest_readable() {
     let (_folder, disk) = new_disk();
-    let mut log = Log::open(&disk, settings(1_000)).unwrap();
+    let mut log = Log::open_or_create(&disk, settings(1_000)).unwrap();
     append(&mut log, (0..100).map(|index| entry(1, index, 50))).await;
     let (size, files) = (log.on_disk_size(), chunk_files(&disk).len());
     assert!(files > 5, "{files} files");
@@ -227,7 +231,7 @@ async fn purging_removes_whole_files_and_keeps_the_rest_readable() {
 async fn entries_that_left_the_memory_are_read_from_the_files() {
     let (_folder, disk) = new_disk();
     let tiny = LogSettings { chunk_bytes: 2_000, cache_bytes: 1_000 };
-    let mut log = Log::open(&disk, tiny).unwrap();
+    let mut log = Log::open_or_create(&disk, tiny).unwrap();
     let entries: Vec<_> = (0..1_000).map(|index| entry(1, index, 50)).collect();
     for batch in entries.chunks(10) {
         append(&mut log, batch.to_vec()).await;
@@ -242,7 +246,7 @@ async fn entries_that_left_the_memory_are_read_from_the_files() {
 #[tokio::test]
 async fn a_read_for_a_peer_is_bounded_by_bytes_and_never_empty() {
     let (_folder, disk) = new_disk();
-    let mut log = open(&disk).unwrap();
+    let mut log = create(&disk);
     append(&mut log, (0..10).map(|index| entry(1, index, 400 << 10))).await;
     append(&mut log, [entry(1, 10, 3 << 20)]).await;
     assert_eq!(log.limited_get_log_entries(0, 11).await.unwrap().len(), 3);
@@ -253,7 +257,7 @@ async fn a_read_for_a_peer_is_bounded_by_bytes_and_never_empty() {
 #[tokio::test]
 async fn a_stream_reads_a_long_log_in_pieces() {
     let (_folder, disk) = new_disk();
-    let mut log = open(&disk).unwrap();
+    let mut log = create(&disk);
     append(&mut log, (0..10).map(|index| entry(1, index, 400 << 10))).await;
     log.purge(id(1, 1)).await.unwrap();
     let entries: Vec<_> = log.entries_stream(0..9).await.collect().await;
@@ -266,7 +270,7 @@ async fn a_stream_reads_a_long_log_in_pieces() {
 #[tokio::test]
 async fn one_process_has_the_log() {
     let (_folder, disk) = new_disk();
-    let log = open(&disk).unwrap();
+    let log = create(&disk);
     assert_eq!(open(&disk).err().map(|e| e.code()), Some("E-LOG-IN-USE"));
     drop(log);
     assert!(open(&disk).is_ok());
@@ -278,6 +282,50 @@ async fn who_waits_for_a_sync_is_told_when_the_writer_is_gone() {
     drop(flushed::Flushed::<TokioRuntime>::new(IOFlushed::signal(tell), Default::default()));
     let told: io::Result<()> = told.await.unwrap();
     assert_eq!(told.unwrap_err().to_string(), "the writer of the log has stopped");
+}
+
+/// Why all of this is: what `raft-log` does with values that are text, which it writes with their
+/// length and nothing else.
+#[test]
+fn raft_log_alone_drops_acknowledged_entries_when_a_length_is_changed() {
+    use std::sync::mpsc::{SyncSender, sync_channel};
+
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    struct Plain;
+
+    impl raft_log::Types for Plain {
+        type LogId = (u64, u64);
+        type LogPayload = String;
+        type Vote = (u64, u64);
+        type UserData = ();
+        type Callback = SyncSender<io::Result<()>>;
+
+        fn log_index(log_id: &Self::LogId) -> u64 {
+            log_id.1
+        }
+
+        fn payload_size(payload: &String) -> u64 {
+            payload.len() as u64
+        }
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let config = Arc::new(raft_log::Config::new(folder.path().to_str().unwrap()));
+    let mut log = RaftLog::<Plain>::open(config.clone()).unwrap();
+    let entries: Vec<_> = (0..10).map(|index| ((1, index), "entry".to_string())).collect();
+    log.append(entries.clone()).unwrap();
+    let (tell, told) = sync_channel(1);
+    log.flush(true, Some(tell)).unwrap();
+    told.recv().unwrap().unwrap();
+    drop(log);
+
+    let path = folder.path().join(chunked_wal::Config::chunk_file_name(0.into()));
+    let bytes = fs::read(&path).unwrap();
+    let third = bytes.windows(5).enumerate().filter(|(_, text)| text == b"entry").nth(2).unwrap().0;
+    put(&path, third - 4, &[1]);
+    let log = RaftLog::<Plain>::open(config).unwrap();
+    let left: Vec<_> = log.read(0, 100).map(Result::unwrap).collect();
+    assert_eq!(left, entries[..2], "eight synced entries are gone, and nobody was told");
 }
 
 // -- Damage -------------------------------------------------------------------------------------
@@ -355,7 +403,7 @@ async fn zeros_inside_a_record_or_with_something_behind_them_are_damage() {
 #[tokio::test]
 async fn a_log_goes_on_after_its_incomplete_record_was_cut_off() {
     let (_original, disk) = new_disk();
-    let mut log = open(&disk).unwrap();
+    let mut log = create(&disk);
     append(&mut log, (0..3).map(|index| entry(1, index, 20))).await;
     let (_folder, disk) = crashed(&disk);
     let path = &chunk_files(&disk)[0];
@@ -373,7 +421,7 @@ async fn a_log_goes_on_after_its_incomplete_record_was_cut_off() {
 #[tokio::test]
 async fn a_log_of_many_files_is_refused_when_one_is_damaged_or_missing() {
     let (_original, disk) = new_disk();
-    let mut log = Log::open(&disk, settings(600)).unwrap();
+    let mut log = Log::open_or_create(&disk, settings(600)).unwrap();
     append(&mut log, (0..40).map(|index| entry(1, index, 50))).await;
     log.mark().unwrap();
     let files = chunk_files(&disk).len();
@@ -417,7 +465,7 @@ async fn a_log_of_many_files_is_refused_when_one_is_damaged_or_missing() {
 #[tokio::test]
 async fn a_new_file_that_was_not_begun_is_removed() {
     let (_original, disk) = new_disk();
-    let mut log = open(&disk).unwrap();
+    let mut log = create(&disk);
     append(&mut log, (0..3).map(|index| entry(1, index, 20))).await;
     for (torn, zeros) in [(false, 0), (false, 100), (true, 0), (true, 100)] {
         let (_folder, copy) = crashed(&disk);
@@ -437,7 +485,7 @@ async fn a_new_file_that_was_not_begun_is_removed() {
 #[tokio::test]
 async fn a_file_that_was_begun_has_a_whole_one_before_it() {
     let (_original, disk) = new_disk();
-    let mut log = open(&disk).unwrap();
+    let mut log = create(&disk);
     append(&mut log, (0..3).map(|index| entry(1, index, 20))).await;
     let (_folder, copy) = crashed(&disk);
     let first = &chunk_files(&copy)[0];
@@ -453,7 +501,7 @@ async fn a_file_that_was_begun_has_a_whole_one_before_it() {
 #[tokio::test]
 async fn a_log_that_is_gone_is_not_taken_for_a_new_one() {
     let (_folder, disk) = new_disk();
-    let mut log = open(&disk).unwrap();
+    let mut log = create(&disk);
     log.save_vote(&vote(1)).await.unwrap();
     drop(log);
     fs::remove_dir_all(disk.root().join(LOG_FOLDER)).unwrap();
@@ -465,21 +513,27 @@ async fn a_log_that_is_gone_is_not_taken_for_a_new_one() {
 #[tokio::test]
 async fn a_log_without_its_mark_is_refused() {
     let (_folder, disk) = new_disk();
-    let mut log = open(&disk).unwrap();
+    let mut log = create(&disk);
     log.save_vote(&vote(1)).await.unwrap();
     drop(log);
     fs::remove_file(disk.root().join("log-mark")).unwrap();
+    assert_eq!(open(&disk).err().unwrap().code(), "E-LOG-DAMAGED");
+    let again = Log::open_or_create(&disk, LogSettings::default());
+    assert_eq!(again.err().unwrap().code(), "E-LOG-DAMAGED");
+    fs::remove_dir_all(disk.root().join(LOG_FOLDER)).unwrap();
     assert_eq!(open(&disk).err().unwrap().code(), "E-LOG-DAMAGED");
 }
 
 #[tokio::test]
 async fn a_crash_while_the_first_log_is_made_leaves_a_folder_that_can_be_opened() {
     let (_folder, disk) = new_disk();
-    drop(open(&disk).unwrap());
+    drop(create(&disk));
     fs::remove_file(disk.root().join("log-mark")).unwrap();
-    assert!(open(&disk).is_ok());
+    assert_eq!(open(&disk).err().unwrap().code(), "E-LOG-DAMAGED");
+    drop(create(&disk));
     fs::remove_file(disk.root().join("log-mark")).unwrap();
     fs::write(&chunk_files(&disk)[0], []).unwrap();
+    drop(create(&disk));
     assert!(open(&disk).is_ok());
 }
 
