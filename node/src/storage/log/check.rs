@@ -22,7 +22,7 @@
 //! | trailing chunks that are empty or zeros | torn: removed |
 //! | a last chunk that ends inside its first record, behind a chunk that is whole | torn: removed |
 //! | anything else that is no sequence of valid records: a checksum or head that does not match, an unknown type, any of the above in a chunk that is not the last, a gap between chunks, entries missing between the purged ones and the last | damaged |
-//! | a log that is shorter than it was known to be (see [`super::mark`]) | damaged |
+//! | a log that is shorter than it was known to be (see [`super::FileLog::mark`]) | damaged |
 //!
 //! "Torn" is safe because nothing in it was acknowledged: records are acknowledged after a sync
 //! that covers them, a sync makes all bytes before it durable, and a record that is durable is

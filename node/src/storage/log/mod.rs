@@ -122,9 +122,7 @@ impl<RT: AsyncRuntime> FileLog<RT> {
         let config = config(&folder, settings);
         {
             let _lock = lock::<RT>(&config.wal, &name)?;
-            let marked = mark::read(data)?;
-            let found = check::check::<RT>(&folder)?;
-            must_reach(marked, &found, &name)?;
+            let found = Self::look(data, &folder)?;
             for torn in &found.torn {
                 tracing::warn!(?torn, "clearing away a log record that was never complete");
             }
@@ -140,6 +138,26 @@ impl<RT: AsyncRuntime> FileLog<RT> {
         let log = Self { shared: Arc::new(Shared { log, folder, disk, cached_from, broken }) };
         log.mark()?;
         Ok(log)
+    }
+
+    /// Reads a log that nobody has open, says what it holds and what a crash left behind, and
+    /// changes nothing. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn verify(data: &RealDisk) -> Result<check::Found, StorageError> {
+        let folder = data.root().join(LOG_FOLDER);
+        let config = config(&folder, LogSettings::default());
+        let _lock = lock::<RT>(&config.wal, &check::name(&folder))?;
+        Self::look(data, &folder)
+    }
+
+    fn look(data: &RealDisk, folder: &Path) -> Result<check::Found, StorageError> {
+        let marked = mark::read(data)?;
+        let found = check::check::<RT>(folder)?;
+        must_reach(marked, &found, &check::name(folder))?;
+        Ok(found)
     }
 
     /// Bytes of the chunk files, written or about to be.
