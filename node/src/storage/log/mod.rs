@@ -17,6 +17,8 @@
 
 pub mod check;
 mod codec;
+#[cfg(test)]
+mod damage_tests;
 mod flushed;
 mod mark;
 mod store;
