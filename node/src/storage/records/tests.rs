@@ -351,6 +351,23 @@ fn an_index_with_changed_bytes_is_made_anew_or_still_right() {
 }
 
 #[test]
+fn an_index_in_which_a_pair_is_lost_added_or_changed_is_made_anew() {
+    let changes: [fn(&sled::Db, sled::IVec); 3] = [
+        |db, key| drop(db.remove(key).unwrap()),
+        |db, key| drop(db.insert([&key[..], &[0]].concat(), &[0; 16]).unwrap()),
+        |db, key| drop(db.insert(key, &[0; 16]).unwrap()),
+    ];
+    for change in changes {
+        let folder = indexed();
+        let db = sled::open(folder.path().join(INDEX_FOLDER)).unwrap();
+        let key = db.iter().keys().last().unwrap().unwrap();
+        change(&db, key);
+        drop(db);
+        assert!(answers_for(&in_files(&folder), &of(0..=19)));
+    }
+}
+
+#[test]
 fn an_index_of_half_made_files_is_opened_without_them() {
     let folder = indexed();
     let half_made = folder.path().join(INDEX_FOLDER).join("snap.0000000000000001.generating");
