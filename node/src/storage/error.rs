@@ -142,8 +142,8 @@ pub enum StorageError {
     },
     /// A segment of records is not what was written.
     #[error(
-        "{file} is damaged: {what}; nothing is read from it: move it away and let the node fetch \
-         it from a peer, or restore it from a backup"
+        "{file} is damaged: {what}; stop the node, move the file away and let the node fetch it \
+         from a peer, or restore it from a backup"
     )]
     SegmentDamaged {
         /// The file.

@@ -258,7 +258,7 @@ fn a_changed_byte_refuses_the_segment_and_not_the_others() {
         file.write_all_at(&[good[at] ^ 0x08], at as u64).unwrap();
         let error = store.records(0..=3).unwrap_err();
         assert_eq!(error.code(), "E-SEGMENT-DAMAGED", "byte {at}");
-        assert!(error.to_string().contains("fetch it from a peer"), "{error}");
+        assert!(error.to_string().contains("let the node fetch it from a peer"), "{error}");
         assert_eq!(store.records(2..=3).unwrap(), of(2..=3));
         // Never a wrong record, whichever way it is found.
         for n in 0..4 {
