@@ -12,7 +12,7 @@ use crate::history::History;
 pub struct Report {
     /// The seed.
     pub seed: u64,
-    /// Which layer of the fault tests: 1 is the simulation.
+    /// Which layer of the fault tests: 1 is the simulation of nodes, 0 the state machine alone.
     pub layer: u8,
     /// Operations that were carried out and said so.
     pub operations_acknowledged: usize,

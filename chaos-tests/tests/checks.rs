@@ -37,7 +37,7 @@ fn a_served_call_breaks_nothing() {
     let history = served().0.end();
     assert_good(&history);
     let verdicts = chaos_tests::checks::judge(&history, Default::default());
-    let report = Report::new(7, "by hand", Default::default(), &history, &verdicts);
+    let report = Report::new(7, 1, Default::default(), &history, &verdicts);
     let json = serde_json::to_value(&report).expect("it is plain data");
     assert_eq!(json["seed"], 7);
     assert_eq!(json["invariants"]["I5"], "true");

@@ -23,7 +23,7 @@ fn every_invariant_holds_while_nothing_is_broken() {
         let verdicts = verdicts(&history);
         let broken: Vec<_> = verdicts.iter().filter(|(_, verdict)| !verdict.holds()).collect();
         assert!(broken.is_empty(), "seed {seed}: {broken:#?}");
-        let report = Report::new(seed, "state machine", Default::default(), &history, &verdicts);
+        let report = Report::new(seed, 0, Default::default(), &history, &verdicts);
         assert!(report.passes());
         println!("seed {seed}: {} acknowledged", report.operations_acknowledged);
         coverage.add(&Log::of(&history));

@@ -7,9 +7,6 @@ use bytes::Bytes;
 use super::stored::malformed;
 use crate::rejection::Rejection;
 
-/// Reads a message of one version.
-type Reader<T> = fn(Bytes) -> Result<T, Rejection>;
-
 /// The readers of a format, oldest version first, without gaps. The last is the version that is
 /// written.
 pub(super) struct Readers<T: 'static> {
