@@ -3,6 +3,12 @@
 //! Exit codes: 0 done; 1 refused, or the node ended by itself; 2 wrong use or configuration;
 //! 3 something it needs is not available.
 
+#![allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "the seams of a node are filled here, with those of this machine"
+)]
+
 mod program;
 
 use std::process::ExitCode;

@@ -40,6 +40,9 @@ const CLIENT_MESSAGE_BYTES_MAX: usize = 8 << 20;
 /// Bytes of one message of a node.
 const PEER_MESSAGE_BYTES_MAX: usize = 32 << 20;
 
+/// How long a leader that ends waits for another one.
+const HAND_OVER: Duration = Duration::from_secs(1);
+
 /// What a node is made of, all of it from outside.
 pub struct Deps<L> {
     /// What it is told.
@@ -240,6 +243,8 @@ impl<RT: AsyncRuntime> Node<RT> {
             peers: peers.clone(),
             neighbours: neighbours.clone(),
             checkpoint_every: deps.checkpoint_every,
+            // Raft waits for an answer as long as the time between two heartbeats.
+            round_trip_max: Duration::from_millis(deps.config.timing.heartbeat_ms / 2),
             shutdown: shutdown.clone(),
         };
         duties.start(leadership, snapshot_due, deps.founding);
@@ -268,14 +273,8 @@ impl<RT: AsyncRuntime> Node<RT> {
                 .max_decoding_message_size(CLIENT_MESSAGE_BYTES_MAX),
         )
         .prepare();
-        let server = Server {
-            tls: deps.tls_server,
-            cluster,
-            routes,
-            timer,
-            keep_alive: patience.keep_alive,
-            shutdown: shutdown.clone(),
-        };
+        let server =
+            Server { tls: deps.tls_server, cluster, routes, timer, shutdown: shutdown.clone() };
         drop(RT::spawn(server.run(deps.listener)));
 
         let inner =
@@ -385,12 +384,41 @@ impl<RT: AsyncRuntime> Node<RT> {
         }
     }
 
-    /// Ends the node: answers what can be answered, and leaves a disk from which it starts again.
+    /// Ends the node: gives the lead away if it has it, answers what can be answered, and leaves a
+    /// disk from which it starts again.
     pub async fn stop(&self) {
+        if self.inner.raft.as_leader().is_ok() {
+            self.give_lead_away().await;
+        }
         self.inner.shutdown.pull();
         self.inner.state.close();
         if let Err(error) = self.inner.raft.shutdown().await {
             tracing::error!(%error, "Raft did not end well");
+        }
+    }
+}
+
+impl<RT: AsyncRuntime> Node<RT> {
+    /// Lets the voter that is furthest lead, so that nobody waits for an election. Whether it does
+    /// or not, this returns within [`HAND_OVER`].
+    async fn give_lead_away(&self) {
+        let voters: Vec<_> = self.inner.raft.voter_ids().collect();
+        let readings = self.inner.neighbours.readings();
+        let others = readings.iter().filter(|(node, _)| voters.contains(node));
+        let Some((to, _)) = others.max_by_key(|(_, reading)| reading.applied) else { return };
+        if self.inner.raft.trigger().transfer_leader(*to).await.is_err() {
+            return;
+        }
+        let mut metrics = self.inner.raft.server_metrics();
+        let handed_over = async {
+            while metrics.borrow_watched().state.is_leader() {
+                if metrics.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        if RT::timeout(HAND_OVER, handed_over).await.is_err() {
+            tracing::warn!(to, "the lead could not be handed over in time");
         }
     }
 }

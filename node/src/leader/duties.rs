@@ -1,6 +1,7 @@
 //! What the leader writes into the log when nobody asks: ticks, corrections of time, checkpoints,
 //! and the members of a cluster that is being founded. Every node runs these; only a leader acts.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +57,8 @@ pub struct Duties<RT: AsyncRuntime> {
     pub neighbours: Neighbours,
     /// How often replicas compare their states.
     pub checkpoint_every: Duration,
+    /// The longest round trip with which Raft's times leave room to spare.
+    pub round_trip_max: Duration,
     /// The end.
     pub shutdown: Shutdown,
 }
@@ -100,7 +103,7 @@ impl<RT: AsyncRuntime> Duties<RT> {
         let mut metrics = self.raft.server_metrics();
         loop {
             let members = metrics.borrow_watched().membership_config.clone();
-            let members: std::collections::BTreeMap<_, _> = members
+            let members: BTreeMap<_, _> = members
                 .membership()
                 .nodes()
                 .map(|(node, member)| (*node, member.clone()))
@@ -149,8 +152,10 @@ impl<RT: AsyncRuntime> Duties<RT> {
     /// log time is far behind sets it.
     async fn compare_clocks(self: Arc<Self>) {
         let mut fit = true;
+        let mut slow = BTreeSet::new();
         loop {
             self.neighbours.ask(&self.peers, &self.directory, &self.wall).await;
+            self.watch_round_trips(&mut slow);
             let error_ms = self.neighbours.clock_error_ms();
             let fits = error_ms.is_none_or(|error| error.abs() <= CLOCK_ERROR_MAX_MS);
             if fits != fit {
@@ -175,6 +180,23 @@ impl<RT: AsyncRuntime> Duties<RT> {
                 tracing::warn!(to_ms = to.0, ?answer, "log time was far behind; it is set");
             }
             RT::sleep(PROBE_EVERY).await;
+        }
+    }
+
+    /// Says so, once, when a peer is further away than this node's times are made for. A leader whose
+    /// followers answer later than its heartbeat allows is taken for gone.
+    fn watch_round_trips(&self, slow: &mut BTreeSet<NodeId>) {
+        for (node, reading) in self.neighbours.readings() {
+            if reading.round_trip <= self.round_trip_max {
+                slow.remove(&node);
+            } else if slow.insert(node) {
+                tracing::warn!(
+                    node,
+                    round_trip_ms = reading.round_trip.as_millis() as u64,
+                    "this peer is further away than the profile in node.toml is for: choose the \
+                     next slower one on every node"
+                );
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! What this node answers its peers.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use acd::time::LogTime;
@@ -9,6 +10,7 @@ use openraft::raft::ReadPolicy;
 use openraft_rt::AsyncRuntime;
 use prost::Message;
 use proto::peer::v1;
+use proto::peer::v1::peer_client::PeerClient;
 use proto::peer::v1::peer_server::Peer;
 use proto::stored::v1::EntryStamp;
 use tonic::{Request, Response, Status, Streaming};
@@ -20,7 +22,7 @@ use crate::leader::LogClock;
 use crate::raft::stored::{vote_from_stored, vote_to_stored};
 use crate::raft::{NodeId, Payload, Raft, Vote};
 use crate::replica::{State, durable};
-use crate::rpc::Caller;
+use crate::rpc::{Caller, Channel};
 use crate::storage::records::{LoggedRecord, RecordStore};
 use crate::storage::{Snapshot, SnapshotStore};
 
@@ -61,27 +63,26 @@ impl<RT: AsyncRuntime> PeerService<RT> {
         self.directory.check_peer(request.extensions().get::<Caller>(), request.metadata())
     }
 
-    /// Gets the records of entries up to `to` from a peer, durably. A snapshot brings the state
-    /// those entries led to, not the entries; without this their records would be missing here.
-    async fn fetch_records(&self, peer: NodeId, to: u64) -> Result<(), Status> {
+    /// Gets the records of entries up to `to`, durably: from the leader that sends the state those
+    /// entries led to, or, if its records are damaged, from anybody else. Without this they would
+    /// be missing here, for a snapshot does not bring the entries.
+    async fn fetch_records(&self, leader: NodeId, to: u64) -> Result<(), Status> {
         let mut from = self.records.covered_to().map_or(0, |covered| covered + 1);
-        if from > to {
-            return Ok(());
-        }
-        let member = self.directory.get(peer);
-        let member = member.ok_or_else(|| refused(format!("node {peer} is not a member")))?;
-        let mut client = self.peers.bulk(peer, &member);
+        let mut members = self.directory.others();
+        members.sort_by_key(|(node, _)| *node != leader);
         while from <= to {
             let range = from..=to.min(from + RECORDS_RANGE - 1);
-            let wanted = v1::FetchRecordsRequest { from, to: *range.end() };
-            let mut chunks = client.fetch_records(wanted).await?.into_inner();
-            let mut records = Vec::new();
-            while let Some(v1::RecordsChunk { records: more }) = chunks.message().await? {
-                for record in more {
-                    records.push(convert::record_from_wire(record).map_err(refused)?);
+            from = *range.end() + 1;
+            let mut outcome = Err(failed("there is nobody to get records from"));
+            for (node, member) in &members {
+                let mut peer = self.peers.bulk(*node, member);
+                outcome = fetch_range(&mut peer, range.clone()).await;
+                match &outcome {
+                    Ok(_) => break,
+                    Err(why) => tracing::warn!(node, %why, "records cannot be had from this node"),
                 }
             }
-            from = *range.end() + 1;
+            let records = outcome?;
             let store = self.records.clone();
             RT::spawn_blocking(move || durable(store.write_segment(range, records)))
                 .await
@@ -90,6 +91,21 @@ impl<RT: AsyncRuntime> PeerService<RT> {
         }
         Ok(())
     }
+}
+
+async fn fetch_range<RT: AsyncRuntime>(
+    peer: &mut PeerClient<Channel<RT>>,
+    range: RangeInclusive<u64>,
+) -> Result<Vec<LoggedRecord>, Status> {
+    let wanted = v1::FetchRecordsRequest { from: *range.start(), to: *range.end() };
+    let mut chunks = peer.fetch_records(wanted).await?.into_inner();
+    let mut records = Vec::new();
+    while let Some(v1::RecordsChunk { records: more }) = chunks.message().await? {
+        for record in more {
+            records.push(convert::record_from_wire(record).map_err(refused)?);
+        }
+    }
+    Ok(records)
 }
 
 /// The stamp of the last entry of an append that has one.

@@ -14,6 +14,7 @@ pub trait WallClock: Send + Sync + 'static {
 pub struct SystemClock;
 
 impl WallClock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the seam")]
     fn now_ms(&self) -> u64 {
         // A clock before 1970 is as good as none: zero makes the node differ from its peers.
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)

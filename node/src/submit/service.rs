@@ -138,6 +138,13 @@ impl<RT: AsyncRuntime> Session<RT> {
                 // This session holds a sender.
                 Select3::First(None) => return,
                 Select3::Second(Ok(Some(SubmitRequest { commands }))) => {
+                    if commands.len() > COMMANDS_PER_MESSAGE_MAX {
+                        let words =
+                            format!("a message has at most {COMMANDS_PER_MESSAGE_MAX} commands");
+                        // The client is gone, or told.
+                        let _ = self.responses.send(Err(Status::invalid_argument(words))).await;
+                        return;
+                    }
                     for command in commands {
                         self.take_in(command);
                     }
