@@ -1,6 +1,7 @@
 //! A node: everything put together.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use crate::identity::ClusterId;
 use crate::leader::{Duties, LogClock};
 use crate::peers::{Directory, Neighbours, Network, Patience, PeerService, Peers};
 use crate::raft::{Member, NodeId, Raft, Types};
-use crate::replica::{Machine, Observer, Parts, State, View};
+use crate::replica::{Machine, Observer, Parts, SegmentWriter, State, View};
 use crate::rpc::{Server, Timer};
 use crate::seams::{Connector, Disk, Listener, WallClock};
 use crate::shutdown::Shutdown;
@@ -187,9 +188,10 @@ impl<RT: AsyncRuntime> Node<RT> {
         let snapshots = Arc::new(SnapshotStore::open(deps.disk)?);
         let records = Arc::new(deps.records);
         let snapshot_due = Arc::new(Notify::new());
+        let segments = SegmentWriter::start::<RT>(records.clone());
         let machine = Machine::open(Parts {
             snapshots: snapshots.clone(),
-            records: records.clone(),
+            segments: segments.clone(),
             epoch: deps.epoch,
             watch_events_max: limits.watch_events,
             snapshot_after_bytes: deps.config.log.snapshot_after_bytes,
@@ -197,6 +199,8 @@ impl<RT: AsyncRuntime> Node<RT> {
             observer: deps.observer,
         })?;
         let state = machine.state();
+        // The index of the snapshot it begins with, before Raft applies what the log has.
+        let restored = state.view().applied().map(|id| id.index);
         let last_stamp = deps.last_stamp.max(state.view().centre().now());
         let clock = LogClock::<RT>::new(deps.wall.clone(), last_stamp);
 
@@ -249,7 +253,7 @@ impl<RT: AsyncRuntime> Node<RT> {
         };
         duties.start(leadership, snapshot_due, deps.founding);
 
-        let peer_service = PeerService {
+        let peer_service = Arc::new(PeerService {
             raft: raft.clone(),
             directory: directory.clone(),
             peers: peers.clone(),
@@ -257,14 +261,23 @@ impl<RT: AsyncRuntime> Node<RT> {
             clock: clock.clone(),
             snapshots,
             records,
-        };
+            segments,
+        });
+        if let Some(to) = restored {
+            let (service, shutdown) = (peer_service.clone(), shutdown.clone());
+            drop(RT::spawn(async move {
+                let shutdown = pin!(shutdown.wait());
+                let fill = pin!(service.fill_records(to));
+                RT::select2(shutdown, fill).await;
+            }));
+        }
         let submission_service = SubmissionService {
             door: door.clone(),
             directory: directory.clone(),
             shutdown: shutdown.clone(),
         };
         let routes = Routes::new(
-            PeerServer::new(peer_service)
+            PeerServer::from_arc(peer_service)
                 .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX),
         )

@@ -1,11 +1,11 @@
 //! What this node answers its peers.
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use acd::time::LogTime;
+use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use futures::{Stream, StreamExt};
 use openraft::raft::ReadPolicy;
 use openraft_rt::AsyncRuntime;
 use prost::Message;
@@ -21,15 +21,15 @@ use super::network::Peers;
 use crate::leader::LogClock;
 use crate::raft::stored::{vote_from_stored, vote_to_stored};
 use crate::raft::{NodeId, Payload, Raft, Vote};
-use crate::replica::{State, durable};
+use crate::replica::{Batch, RECORDS_PER_SEGMENT, SegmentWriter, State};
 use crate::rpc::{Caller, Channel};
 use crate::storage::records::{LoggedRecord, RecordStore};
 use crate::storage::{Snapshot, SnapshotStore};
 
+/// How soon missing records are asked for again.
+const FILL_EVERY: Duration = Duration::from_secs(5);
 /// Bytes of records in one message.
 const RECORDS_CHUNK_BYTES: usize = 1 << 20;
-/// Log indexes whose records are read, or written into one segment, at a time.
-const RECORDS_RANGE: u64 = 10_000;
 
 /// Answers peers.
 pub struct PeerService<RT: AsyncRuntime> {
@@ -45,8 +45,10 @@ pub struct PeerService<RT: AsyncRuntime> {
     pub clock: LogClock<RT>,
     /// Takes snapshots.
     pub snapshots: Arc<SnapshotStore>,
-    /// Gives and takes records.
+    /// Gives records.
     pub records: Arc<RecordStore>,
+    /// Takes records.
+    pub segments: SegmentWriter,
 }
 
 fn refused(error: impl std::fmt::Display) -> Status {
@@ -63,49 +65,62 @@ impl<RT: AsyncRuntime> PeerService<RT> {
         self.directory.check_peer(request.extensions().get::<Caller>(), request.metadata())
     }
 
+    /// Gets the records up to a snapshot that are missing here, as after the loss of a segment.
+    pub async fn fill_records(&self, to: u64) {
+        while self.records.covered_to().is_none_or(|covered| covered < to) {
+            if let Err(why) = self.fetch_records(None, to).await {
+                tracing::error!(to, %why, "records are missing here, and nobody has them");
+                RT::sleep(FILL_EVERY).await;
+            }
+        }
+    }
+
     /// Gets the records of entries up to `to`, durably: from the leader that sends the state those
     /// entries led to, or, if its records are damaged, from anybody else. Without this they would
     /// be missing here, for a snapshot does not bring the entries.
-    async fn fetch_records(&self, leader: NodeId, to: u64) -> Result<(), Status> {
-        let mut from = self.records.covered_to().map_or(0, |covered| covered + 1);
+    async fn fetch_records(&self, leader: Option<NodeId>, to: u64) -> Result<(), Status> {
         let mut members = self.directory.others();
-        members.sort_by_key(|(node, _)| *node != leader);
-        while from <= to {
-            let range = from..=to.min(from + RECORDS_RANGE - 1);
-            from = *range.end() + 1;
-            let mut outcome = Err(failed("there is nobody to get records from"));
-            for (node, member) in &members {
-                let mut peer = self.peers.bulk(*node, member);
-                outcome = fetch_range(&mut peer, range.clone()).await;
-                match &outcome {
-                    Ok(_) => break,
-                    Err(why) => tracing::warn!(node, %why, "records cannot be had from this node"),
-                }
+        members.sort_by_key(|(node, _)| Some(*node) != leader);
+        let mut outcome = Ok(());
+        for (node, member) in &members {
+            outcome = self.fetch_records_from(self.peers.bulk(*node, member), to).await;
+            match &outcome {
+                Ok(()) => break,
+                Err(why) => tracing::warn!(node, %why, "records cannot be had from this node"),
             }
-            let records = outcome?;
-            let store = self.records.clone();
-            RT::spawn_blocking(move || durable(store.write_segment(range, records)))
-                .await
-                .map_err(failed)?
-                .map_err(failed)?;
+        }
+        outcome
+    }
+
+    async fn fetch_records_from(
+        &self,
+        mut peer: PeerClient<Channel<RT>>,
+        to: u64,
+    ) -> Result<(), Status> {
+        let mut from = self.records.covered_to().map_or(0, |covered| covered + 1);
+        if from > to {
+            return Ok(());
+        }
+        let wanted = v1::FetchRecordsRequest { from, to };
+        let mut chunks = peer.fetch_records(wanted).await?.into_inner();
+        let mut records = Vec::new();
+        while let Some(v1::RecordsChunk { records: more, covered_to }) = chunks.message().await? {
+            for record in more {
+                records.push(convert::record_from_wire(record).map_err(refused)?);
+            }
+            let Some(covered) = covered_to else { continue };
+            if covered < to && records.len() < RECORDS_PER_SEGMENT {
+                continue;
+            }
+            let batch = Batch { from, to: covered, records: std::mem::take(&mut records) };
+            from = covered + 1;
+            self.segments.write_and_wait(batch).await.map_err(failed)?;
+        }
+        if from <= to {
+            return Err(failed(format!("records up to {to} were asked for, {from} is missing")));
         }
         Ok(())
     }
-}
-
-async fn fetch_range<RT: AsyncRuntime>(
-    peer: &mut PeerClient<Channel<RT>>,
-    range: RangeInclusive<u64>,
-) -> Result<Vec<LoggedRecord>, Status> {
-    let wanted = v1::FetchRecordsRequest { from: *range.start(), to: *range.end() };
-    let mut chunks = peer.fetch_records(wanted).await?.into_inner();
-    let mut records = Vec::new();
-    while let Some(v1::RecordsChunk { records: more }) = chunks.message().await? {
-        for record in more {
-            records.push(convert::record_from_wire(record).map_err(refused)?);
-        }
-    }
-    Ok(records)
 }
 
 /// The stamp of the last entry of an append that has one.
@@ -198,7 +213,7 @@ impl<RT: AsyncRuntime> Peer for PeerService<RT> {
         let (vote, snapshot) = receive::<RT>(&self.snapshots, request.into_inner()).await?;
         let last = snapshot.meta.last_log_id.map_or(0, |id| id.index);
         // Records first: what the snapshot covers, the log will not give here.
-        self.fetch_records(vote.leader_id.node_id, last).await?;
+        self.fetch_records(Some(vote.leader_id.node_id), last).await?;
         let snapshot = openraft::storage::Snapshot { meta: snapshot.meta.clone(), snapshot };
         let response = self.raft.install_full_snapshot(vote, snapshot).await.map_err(failed)?;
         let vote = Some(vote_to_stored(&response.vote));
@@ -211,15 +226,22 @@ impl<RT: AsyncRuntime> Peer for PeerService<RT> {
     ) -> Result<Response<Self::FetchRecordsStream>, Status> {
         self.check(&request)?;
         let v1::FetchRecordsRequest { from, to } = request.into_inner();
-        if to < from || to - from >= RECORDS_RANGE {
-            return Err(refused(format!("a range has at most {RECORDS_RANGE} indexes")));
-        }
+        let segments = self.records.segments().into_iter();
+        let ranges = segments.map(|s| s.from.max(from)..=s.to.min(to)).filter(|r| !r.is_empty());
         let store = self.records.clone();
-        let records = RT::spawn_blocking(move || store.records(from..=to))
-            .await
-            .map_err(failed)?
-            .map_err(failed)?;
-        Ok(Response::new(Box::pin(chunks(records))))
+        // A segment at a time: what is held in memory does not grow with what is asked for.
+        let chunks = stream::iter(ranges.collect::<Vec<_>>()).then(move |range| {
+            let store = store.clone();
+            async move {
+                let covered_to = *range.end();
+                let records = RT::spawn_blocking(move || store.records(range)).await;
+                match records.map_err(failed).and_then(|read| read.map_err(failed)) {
+                    Ok(records) => chunks(&records, covered_to),
+                    Err(status) => vec![Err(status)],
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(chunks.flat_map(stream::iter))))
     }
 
     async fn read_index(
@@ -281,24 +303,21 @@ async fn receive<RT: AsyncRuntime>(
     Ok((vote, snapshot))
 }
 
-/// Records in messages that are not too large.
-fn chunks(
-    records: Vec<LoggedRecord>,
-) -> impl Stream<Item = Result<v1::RecordsChunk, Status>> + Send {
+/// The records of a range in messages that are not too large.
+fn chunks(records: &[LoggedRecord], covered_to: u64) -> Vec<Result<v1::RecordsChunk, Status>> {
     let mut all = Vec::new();
     let mut chunk = Vec::new();
     let mut bytes = 0;
-    for record in &records {
+    for record in records {
         let record = convert::record_to_wire(record);
         bytes += record.record.len();
         chunk.push(record);
         if bytes >= RECORDS_CHUNK_BYTES {
-            all.push(Ok(v1::RecordsChunk { records: std::mem::take(&mut chunk) }));
+            let records = std::mem::take(&mut chunk);
+            all.push(Ok(v1::RecordsChunk { records, covered_to: None }));
             bytes = 0;
         }
     }
-    if !chunk.is_empty() {
-        all.push(Ok(v1::RecordsChunk { records: chunk }));
-    }
-    stream::iter(all)
+    all.push(Ok(v1::RecordsChunk { records: chunk, covered_to: Some(covered_to) }));
+    all
 }

@@ -13,13 +13,12 @@ use openraft_rt::AsyncRuntime;
 use tokio::sync::Notify;
 
 use super::observer::{Applied, Observer};
-use super::pending::PendingRecords;
-use super::snapshots::Builder;
+use super::pending::{PendingRecords, SegmentWriter};
+use super::snapshots::{Builder, Work};
 use super::state::{Halt, Inner, State, index};
 use crate::raft::{
     Answers, Entry, EntryBytes, LogId, Payload, SnapshotMeta, StoredMembership, Types,
 };
-use crate::storage::records::RecordStore;
 use crate::storage::{Snapshot, SnapshotStore, StorageError};
 
 /// What a replica is made of.
@@ -27,7 +26,7 @@ pub struct Parts {
     /// Where snapshots are.
     pub snapshots: Arc<SnapshotStore>,
     /// Where records go.
-    pub records: Arc<RecordStore>,
+    pub segments: SegmentWriter,
     /// Which life of the cluster this is.
     pub epoch: u64,
     /// Events kept for watches.
@@ -67,8 +66,9 @@ impl Machine {
         if let Some(observer) = &parts.observer {
             observer.restored(inner.applied, inner.centre.state_hash());
         }
+        let pending = PendingRecords::after(inner.applied.map(|id| id.index));
         let state = State::new(inner, parts.epoch, parts.watch_events_max);
-        Ok(Self { state, parts, pending: PendingRecords::default(), log_bytes: 0 })
+        Ok(Self { state, parts, pending, log_bytes: 0 })
     }
 
     /// The state, for readers.
@@ -126,6 +126,9 @@ impl Machine {
         }
         let halt = events.iter().find_map(must_halt);
         self.pending.note(log_id.index, inner.centre.now(), &events);
+        if self.pending.are_many() {
+            self.parts.segments.write(self.pending.take(log_id.index));
+        }
         // Before the state can be read at this index: a watch that begins there misses nothing.
         self.state.ring().push(log_id.index, inner.centre.now(), events);
         match halt {
@@ -138,16 +141,18 @@ impl Machine {
     /// millisecond; the writing happens elsewhere.
     fn builder<RT: AsyncRuntime>(&mut self) -> Builder<RT> {
         self.log_bytes = 0;
+        let records = self.pending.take(self.state.last_applied());
         let inner = self.state.view();
-        let meta =
-            SnapshotMeta { last_log_id: inner.applied(), last_membership: inner.membership() };
-        Builder::new(
-            inner.centre().snapshot(),
-            meta,
-            self.pending.take(),
-            self.parts.snapshots.clone(),
-            self.parts.records.clone(),
-        )
+        Builder::new(Work {
+            frozen: inner.centre().snapshot(),
+            meta: SnapshotMeta {
+                last_log_id: inner.applied(),
+                last_membership: inner.membership(),
+            },
+            records,
+            snapshots: self.parts.snapshots.clone(),
+            segments: self.parts.segments.clone(),
+        })
     }
 }
 
@@ -239,7 +244,7 @@ impl<RT: AsyncRuntime> RaftStateMachine<Types<RT>> for Machine {
             observer.restored(inner.applied, inner.centre.state_hash());
         }
         // The records up to here came before the snapshot did: see `peers::service`.
-        self.pending.take();
+        self.pending = PendingRecords::after(inner.applied.map(|id| id.index));
         self.log_bytes = 0;
         let applied = index(inner.applied);
         let mut present = self.state.change();

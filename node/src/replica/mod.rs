@@ -15,7 +15,8 @@ mod watch;
 
 pub use machine::{Machine, Parts};
 pub use observer::{Applied, Observer};
+pub use pending::SegmentWriter;
+pub(crate) use pending::{Batch, RECORDS_PER_SEGMENT};
 pub use snapshots::Builder;
-pub(crate) use snapshots::durable;
 pub use state::{Halt, State, View};
 pub use watch::{Ended, EntryEvents, Token, Watch};

@@ -8,8 +8,8 @@ use acd::snapshot::Snapshot as Frozen;
 use openraft::storage::RaftSnapshotBuilder;
 use openraft_rt::AsyncRuntime;
 
+use super::pending::{Batch, SegmentWriter};
 use crate::raft::{SnapshotMeta, Types};
-use crate::storage::records::{LoggedRecord, RecordStore};
 use crate::storage::{Snapshot, SnapshotStore, StorageError};
 
 /// Writes the state of one moment, and the records up to it, while commands go on.
@@ -20,63 +20,39 @@ pub struct Builder<RT> {
     runtime: PhantomData<fn() -> RT>,
 }
 
-struct Work {
-    frozen: Frozen,
-    meta: SnapshotMeta,
-    records: Vec<LoggedRecord>,
-    snapshots: Arc<SnapshotStore>,
-    store: Arc<RecordStore>,
+/// What there is to write.
+pub(super) struct Work {
+    pub(super) frozen: Frozen,
+    pub(super) meta: SnapshotMeta,
+    pub(super) records: Batch,
+    pub(super) snapshots: Arc<SnapshotStore>,
+    pub(super) segments: SegmentWriter,
 }
 
 impl<RT> Builder<RT> {
-    pub(super) fn new(
-        frozen: Frozen,
-        meta: SnapshotMeta,
-        records: Vec<LoggedRecord>,
-        snapshots: Arc<SnapshotStore>,
-        store: Arc<RecordStore>,
-    ) -> Self {
-        let work = Some(Work { frozen, meta, records, snapshots, store });
-        Self { work, runtime: PhantomData }
+    pub(super) fn new(work: Work) -> Self {
+        Self { work: Some(work), runtime: PhantomData }
     }
 }
 
-/// An index that cannot be written keeps nobody from going on: the records are durable, and are
-/// indexed when the node starts again.
-pub(crate) fn durable(written: Result<(), StorageError>) -> Result<(), StorageError> {
-    match written {
-        Err(error @ StorageError::Index { .. }) => {
-            tracing::error!(%error, "records are not indexed");
-            Ok(())
+fn write(
+    frozen: &Frozen,
+    meta: &SnapshotMeta,
+    snapshots: &SnapshotStore,
+) -> Result<Snapshot, StorageError> {
+    let mut writer = snapshots.writer(meta)?;
+    let mut failure = None;
+    frozen.write(&mut |chunk| {
+        if failure.is_none() {
+            failure = writer.write(chunk).err();
         }
-        other => other,
+    });
+    if let Some(failure) = failure {
+        return Err(failure);
     }
-}
-
-impl Work {
-    fn run(self) -> Result<Snapshot, StorageError> {
-        let Self { frozen, meta, records, snapshots, store } = self;
-        let last = meta.last_log_id.map_or(0, |id| id.index);
-        let first = store.covered_to().map_or(0, |covered| covered + 1);
-        if first <= last {
-            // After a restart the log gives again what segments have.
-            let fresh = records.into_iter().filter(|record| record.index >= first).collect();
-            durable(store.write_segment(first..=last, fresh))?;
-        }
-        let mut writer = snapshots.writer(&meta)?;
-        let mut failure = None;
-        frozen.write(&mut |chunk| {
-            if failure.is_none() {
-                failure = writer.write(chunk).err();
-            }
-        });
-        if let Some(failure) = failure {
-            return Err(failure);
-        }
-        let snapshot = writer.finish()?;
-        snapshots.keep_only(&snapshot)?;
-        Ok(snapshot)
-    }
+    let snapshot = writer.finish()?;
+    snapshots.keep_only(&snapshot)?;
+    Ok(snapshot)
 }
 
 impl<RT: AsyncRuntime> RaftSnapshotBuilder<Types<RT>> for Builder<RT> {
@@ -86,7 +62,9 @@ impl<RT: AsyncRuntime> RaftSnapshotBuilder<Types<RT>> for Builder<RT> {
         &mut self,
     ) -> io::Result<openraft::alias::SnapshotOf<Types<RT>, Snapshot>> {
         let work = self.work.take().ok_or_else(|| io::Error::other("a builder builds once"))?;
-        let snapshot = RT::spawn_blocking(move || work.run()).await?.map_err(io::Error::other)?;
+        let Work { frozen, meta, records, snapshots, segments } = work;
+        segments.write_and_wait(records).await?;
+        let snapshot = RT::spawn_blocking(move || write(&frozen, &meta, &snapshots)).await??;
         Ok(openraft::storage::Snapshot { meta: snapshot.meta.clone(), snapshot })
     }
 }
