@@ -65,7 +65,13 @@ fn validity() -> Validity {
 
 impl Cluster {
     /// Founds a cluster of nodes 1, 2, 3 … at these sites. No node runs yet.
-    pub fn found(world: &World, network: &Network, sites: &[&str], observers: Observers) -> Self {
+    pub fn found(
+        world: &World,
+        network: &Network,
+        sites: &[&str],
+        profile: Profile,
+        observers: Observers,
+    ) -> Self {
         let node = |(number, site): (u64, &&str)| PlannedNode {
             site: SiteId::new(site).expect("a proper site"),
             address: Host::Node(number).address(PORT),
@@ -74,7 +80,7 @@ impl Cluster {
         let plan = Plan {
             cluster: Label::new("simulated").expect("a proper name"),
             admin: PrincipalId::new(ADMIN).expect("a proper principal"),
-            profile: Profile::Metro,
+            profile,
             replay: false,
             nodes: (1..).zip(sites).map(node).collect(),
         };

@@ -10,6 +10,7 @@ use acd::reply::Reply;
 use acd::text::Label;
 use chaos_tests::cluster::{ADMIN, Cluster, Observers};
 use chaos_tests::sim::{Host, Network, World, run};
+use node::config::Profile;
 use node::raft::LogId;
 use node::replica::{Applied, Observer};
 use node::submit::Answer;
@@ -31,7 +32,7 @@ fn nobody() -> Observers {
 /// A cluster that has founded itself.
 async fn founded(world: &World, sites: &[&str]) -> Arc<Cluster> {
     let network = Network::new(world);
-    let cluster = Arc::new(Cluster::found(world, &network, sites, nobody()));
+    let cluster = Arc::new(Cluster::found(world, &network, sites, Profile::Metro, nobody()));
     for node in cluster.nodes() {
         cluster.start_node(node).await;
     }
