@@ -506,8 +506,8 @@ pub enum Event {
         index: u64,
         /// This replica's hash.
         own: u128,
-        /// The majority's, if there is one.
-        majority: Option<u128>,
+        /// The majority's.
+        majority: u128,
     },
     /// The cluster goes by newer rules from here on.
     VersionRaised {

@@ -205,7 +205,7 @@ fn checkpoint(s: &mut Scene, about: u64, votes: &[(u64, u128)]) -> (u64, u128) {
 }
 
 /// What this replica says of a vote on the checkpoint it has just taken with hash 1 off or not.
-fn diverged(hashes: impl Fn(u128) -> Vec<u128>) -> Option<Option<u128>> {
+fn diverged(hashes: impl Fn(u128) -> Vec<u128>) -> Option<u128> {
     let mut s = staffed();
     let (index, own) = checkpoint(&mut s, 0, &[]);
     let votes: Vec<_> = (1..).zip(hashes(own)).collect();
@@ -231,13 +231,13 @@ fn a_replica_in_the_majority_goes_on() {
 
 #[test]
 fn a_replica_in_the_minority_says_so() {
-    assert!(matches!(diverged(|own| vec![own, own + 1, own + 1]), Some(Some(_))));
+    assert!(diverged(|own| vec![own, own + 1, own + 1]).is_some());
 }
 
 #[test]
-fn without_a_majority_everybody_stops() {
-    assert_eq!(diverged(|own| vec![own, own + 1]), Some(None));
-    assert_eq!(diverged(|own| vec![own, own + 1, own + 2]), Some(None));
+fn without_a_majority_nobody_is_judged() {
+    assert_eq!(diverged(|own| vec![own, own + 1]), None);
+    assert_eq!(diverged(|own| vec![own, own + 1, own + 2]), None);
 }
 
 #[test]

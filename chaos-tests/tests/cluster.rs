@@ -9,6 +9,8 @@ use acd::ids::{PrincipalId, SkillId};
 use acd::reply::Reply;
 use acd::text::Label;
 use chaos_tests::cluster::{ADMIN, Cluster, Observers};
+use chaos_tests::sim::clock::START_MS;
+use chaos_tests::sim::faults::Subject;
 use chaos_tests::sim::{Host, Network, World, run};
 use node::config::Profile;
 use node::raft::LogId;
@@ -98,5 +100,63 @@ fn one_node_is_a_cluster() {
         let put = put_skill("skill");
         let call = world.spawn_on(Host::Node(1), async move { node.call(&put).await });
         assert!(matches!(call.await.unwrap(), Answer::Committed { .. }));
+    });
+}
+
+/// Runs a command of the first operator at a node.
+async fn call(world: &World, cluster: &Arc<Cluster>, number: u64, command: Submission) -> Answer {
+    let node = cluster.node(number).unwrap();
+    let call = world.spawn_on(Host::Node(number), async move { node.call(&command).await });
+    call.await.unwrap()
+}
+
+fn now(cluster: &Cluster, number: u64) -> u64 {
+    cluster.read(number, |centre| centre.now().0).unwrap()
+}
+
+#[test]
+fn after_a_rest_of_the_whole_cluster_log_time_is_set_once_and_goes_on() {
+    run(4, |world: World| async move {
+        let cluster = founded(&world, &["kyiv", "lviv", "dnipro"]).await;
+        let hosts = [Host::Node(1), Host::Node(2), Host::Node(3)];
+        world.power_cut(&hosts);
+        Runtime::sleep(Duration::from_secs(600)).await;
+        for number in cluster.nodes() {
+            Subject::start(&*cluster, number).await;
+        }
+        Runtime::sleep(Duration::from_secs(10)).await;
+        let answer = call(&world, &cluster, 1, put_skill("after")).await;
+        assert!(matches!(answer, Answer::Committed { .. }), "{answer:?}");
+        let set_ms = now(&cluster, 1);
+        assert!(set_ms > START_MS + 600_000, "log time was set to wall time");
+        let gaps = cluster.read(1, |centre| centre.clocks().gaps).unwrap();
+        Runtime::sleep(Duration::from_secs(20)).await;
+        let _ = call(&world, &cluster, 1, put_skill("later")).await;
+        assert_eq!(cluster.read(1, |centre| centre.clocks().gaps).unwrap(), gaps, "set once");
+        assert!(now(&cluster, 1) >= set_ms + 19_000, "and it goes on");
+    });
+}
+
+#[test]
+fn a_silence_of_the_followers_is_a_gap_also_when_the_leader_keeps_its_term() {
+    run(5, |world: World| async move {
+        let cluster = founded(&world, &["kyiv", "lviv", "dnipro"]).await;
+        let leader = cluster.leader().unwrap();
+        let gaps = || cluster.read(leader, |centre| centre.clocks().gaps.0).unwrap();
+        Runtime::sleep(Duration::from_secs(5)).await;
+        let before = gaps();
+        let others: Vec<_> = cluster.nodes().into_iter().filter(|node| *node != leader).collect();
+        for node in &others {
+            world.pause(Host::Node(*node));
+        }
+        Runtime::sleep(Duration::from_secs(30)).await;
+        for node in &others {
+            world.resume(Host::Node(*node));
+        }
+        Runtime::sleep(Duration::from_secs(5)).await;
+        let answer = call(&world, &cluster, 1, put_skill("after")).await;
+        assert!(matches!(answer, Answer::Committed { .. }), "{answer:?}");
+        let gap = gaps() - before;
+        assert!((28_000..36_000).contains(&gap), "a gap of {gap} ms");
     });
 }

@@ -12,20 +12,20 @@ use openraft::errors::{Fatal, InitializeError, RaftError};
 use openraft::raft::ReadPolicy;
 use openraft::storage::RaftLogStorage;
 use openraft_rt::watch::WatchReceiver;
-use openraft_rt::{AsyncRuntime, Instant as _};
+use openraft_rt::{AsyncRuntime, Instant as _, Select2};
 use proto::peer::v1::peer_server::PeerServer;
 use proto::peer::v1::read_index_response::Result as ReadIndex;
 use proto::peer::v1::submission_server::SubmissionServer;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tonic::service::Routes;
 
 use crate::config::NodeConfig;
 use crate::founding::Founding;
 use crate::identity::ClusterId;
-use crate::leader::{Duties, LogClock};
+use crate::leader::{Duties, LogClock, hand_over};
 use crate::peers::{Directory, Neighbours, Network, Patience, PeerService, Peers};
 use crate::raft::{Member, NodeId, Raft, Types};
-use crate::replica::{Machine, Observer, Parts, SegmentWriter, State, View};
+use crate::replica::{Halt, Machine, Observer, Parts, SegmentWriter, State, View};
 use crate::rpc::{Server, Timer};
 use crate::seams::{Connector, Disk, Listener, WallClock};
 use crate::shutdown::Shutdown;
@@ -41,7 +41,9 @@ const CLIENT_MESSAGE_BYTES_MAX: usize = 8 << 20;
 /// Bytes of one message of a node.
 const PEER_MESSAGE_BYTES_MAX: usize = 32 << 20;
 
-/// How long a leader that ends waits for another one.
+/// How often a node that ends looks whether it can.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How long a leader that ends waits for another one, and a node for what is on its way.
 const HAND_OVER: Duration = Duration::from_secs(1);
 
 /// What a node is made of, all of it from outside.
@@ -129,6 +131,9 @@ pub enum ReadError {
     /// Nobody leads, or the leader cannot be reached or cannot tell.
     #[error("no leader can say now what is committed; try again, or read what this node has")]
     NoLeader,
+    /// The node has stopped: what it has is not to be trusted.
+    #[error("this node has stopped; ask another")]
+    Halted,
     /// The node does not catch up in time.
     #[error("this node is behind; try again, or ask another")]
     Behind,
@@ -148,6 +153,10 @@ struct Inner<RT: AsyncRuntime> {
     directory: Directory,
     peers: Peers<RT>,
     neighbours: Neighbours,
+    inbox: Arc<Inbox>,
+    /// All are free when nothing is on its way into the log.
+    places: Arc<Semaphore>,
+    places_max: usize,
     shutdown: Shutdown,
 }
 
@@ -188,6 +197,7 @@ impl<RT: AsyncRuntime> Node<RT> {
         let snapshots = Arc::new(SnapshotStore::open(deps.disk)?);
         let records = Arc::new(deps.records);
         let snapshot_due = Arc::new(Notify::new());
+        let clock = LogClock::<RT>::new(deps.wall.clone(), deps.last_stamp);
         let segments = SegmentWriter::start::<RT>(records.clone());
         let machine = Machine::open(Parts {
             snapshots: snapshots.clone(),
@@ -196,13 +206,16 @@ impl<RT: AsyncRuntime> Node<RT> {
             watch_events_max: limits.watch_events,
             snapshot_after_bytes: deps.config.log.snapshot_after_bytes,
             snapshot_due: snapshot_due.clone(),
+            log_time: {
+                let clock = clock.clone();
+                Box::new(move |time| clock.set(time))
+            },
             observer: deps.observer,
         })?;
         let state = machine.state();
         // The index of the snapshot it begins with, before Raft applies what the log has.
         let restored = state.view().applied().map(|id| id.index);
-        let last_stamp = deps.last_stamp.max(state.view().centre().now());
-        let clock = LogClock::<RT>::new(deps.wall.clone(), last_stamp);
+        clock.begin_at(state.view().centre().now());
 
         let network = Network::new(peers.clone());
         let raft = Raft::<RT>::new(node, Arc::new(raft_config), network, deps.log, machine)
@@ -212,10 +225,13 @@ impl<RT: AsyncRuntime> Node<RT> {
             initialize(&raft, deps.members).await?;
         }
 
-        let inbox = Arc::new(Inbox::new(InboxLimits {
-            commands_max: limits.inbound_commands,
-            bytes_max: limits.inbound_bytes,
-        }));
+        let inbox_limits =
+            InboxLimits { commands_max: limits.inbound_commands, bytes_max: limits.inbound_bytes };
+        let started = RT::Instant::now();
+        let stopwatch = move || RT::Instant::now().saturating_duration_since(started);
+        let inbox = Arc::new(Inbox::new(inbox_limits, Box::new(stopwatch)));
+        let places = Arc::new(Semaphore::new(limits.batches_in_flight));
+        let neighbours = Neighbours::default();
         let leadership = Arc::new(Notify::new());
         let forwarder = Forwarder::start(peers.clone(), directory.clone(), shutdown.clone());
         let door = Door::new(raft.clone(), state.clone(), inbox.clone(), forwarder);
@@ -223,18 +239,20 @@ impl<RT: AsyncRuntime> Node<RT> {
             raft: raft.clone(),
             node,
             principal: principal.clone(),
-            inbox,
+            inbox: inbox.clone(),
             clock: clock.clone(),
             limits: BatchLimits {
                 commands_max: limits.batch_commands,
                 bytes_max: limits.batch_bytes,
-                in_flight_max: limits.batches_in_flight,
             },
+            places: places.clone(),
+            silence: Duration::from_millis(election_max),
+            neighbours: neighbours.clone(),
+            directory: directory.clone(),
             leadership: leadership.clone(),
             shutdown: shutdown.clone(),
         };
-        drop(RT::spawn(batcher.run()));
-        let neighbours = Neighbours::default();
+        spawn_vital::<RT>("the batcher", &state, &shutdown, batcher.run());
         let duties = Duties {
             raft: raft.clone(),
             node,
@@ -247,6 +265,8 @@ impl<RT: AsyncRuntime> Node<RT> {
             peers: peers.clone(),
             neighbours: neighbours.clone(),
             checkpoint_every: deps.checkpoint_every,
+            heartbeat: Duration::from_millis(deps.config.timing.heartbeat_ms),
+            silence: Duration::from_millis(election_max),
             // Raft waits for an answer as long as the time between two heartbeats.
             round_trip_max: Duration::from_millis(deps.config.timing.heartbeat_ms / 2),
             shutdown: shutdown.clone(),
@@ -263,11 +283,11 @@ impl<RT: AsyncRuntime> Node<RT> {
             records,
             segments,
         });
-        if let Some(to) = restored {
+        {
             let (service, shutdown) = (peer_service.clone(), shutdown.clone());
             drop(RT::spawn(async move {
                 let shutdown = pin!(shutdown.wait());
-                let fill = pin!(service.fill_records(to));
+                let fill = pin!(service.fill_records(restored));
                 RT::select2(shutdown, fill).await;
             }));
         }
@@ -288,10 +308,22 @@ impl<RT: AsyncRuntime> Node<RT> {
         .prepare();
         let server =
             Server { tls: deps.tls_server, cluster, routes, timer, shutdown: shutdown.clone() };
-        drop(RT::spawn(server.run(deps.listener)));
+        spawn_vital::<RT>("the server", &state, &shutdown, server.run(deps.listener));
 
-        let inner =
-            Inner { raft, node, state, door, clock, directory, peers, neighbours, shutdown };
+        let inner = Inner {
+            raft,
+            node,
+            state,
+            door,
+            clock,
+            directory,
+            peers,
+            neighbours,
+            inbox,
+            places,
+            places_max: limits.batches_in_flight,
+            shutdown,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -338,6 +370,9 @@ impl<RT: AsyncRuntime> Node<RT> {
     ///
     /// [`ReadError`]: what this node has may still be read.
     pub async fn catch_up(&self) -> Result<View<'_>, ReadError> {
+        if self.inner.state.halted().is_some() {
+            return Err(ReadError::Halted);
+        }
         let index = self.read_index().await?;
         let applied = RT::timeout(COMMAND_DEADLINE, self.inner.state.wait_applied(index)).await;
         match applied {
@@ -384,6 +419,7 @@ impl<RT: AsyncRuntime> Node<RT> {
     pub async fn failed(&self) -> String {
         let mut metrics = self.inner.raft.metrics();
         loop {
+            let halted = self.inner.state.next_applied();
             let fatal = metrics.borrow_watched().running_state.clone().err();
             match (fatal, self.inner.state.halted()) {
                 (_, Some(halt)) => return halt.to_string(),
@@ -391,7 +427,8 @@ impl<RT: AsyncRuntime> Node<RT> {
                 (Some(fatal), None) => return fatal.to_string(),
                 (None, None) => {}
             }
-            if metrics.changed().await.is_err() {
+            let changed = metrics.changed();
+            if let Select2::Second(Err(_)) = RT::select2(halted, changed).await {
                 return "Raft has stopped".to_owned();
             }
         }
@@ -403,6 +440,9 @@ impl<RT: AsyncRuntime> Node<RT> {
         if self.inner.raft.as_leader().is_ok() {
             self.give_lead_away().await;
         }
+        self.inner.inbox.close();
+        // Nobody is left waiting for what is on its way, unless it takes too long.
+        let _ = RT::timeout(HAND_OVER, self.settled()).await;
         self.inner.shutdown.pull();
         self.inner.state.close();
         if let Err(error) = self.inner.raft.shutdown().await {
@@ -412,16 +452,20 @@ impl<RT: AsyncRuntime> Node<RT> {
 }
 
 impl<RT: AsyncRuntime> Node<RT> {
+    /// Returns when nothing waits and nothing is on its way into the log.
+    async fn settled(&self) {
+        let Inner { inbox, places, places_max, .. } = &*self.inner;
+        while !inbox.is_empty() || places.available_permits() < *places_max {
+            RT::sleep(LOOK_EVERY).await;
+        }
+        // The answers go out.
+        RT::sleep(LOOK_EVERY).await;
+    }
+
     /// Lets the voter that is furthest lead, so that nobody waits for an election. Whether it does
     /// or not, this returns within [`HAND_OVER`].
     async fn give_lead_away(&self) {
-        let voters: Vec<_> = self.inner.raft.voter_ids().collect();
-        let readings = self.inner.neighbours.readings();
-        let others = readings.iter().filter(|(node, _)| voters.contains(node));
-        let Some((to, _)) = others.max_by_key(|(_, reading)| reading.applied) else { return };
-        if self.inner.raft.trigger().transfer_leader(*to).await.is_err() {
-            return;
-        }
+        let Some(to) = hand_over(&self.inner.raft, &self.inner.neighbours).await else { return };
         let mut metrics = self.inner.raft.server_metrics();
         let handed_over = async {
             while metrics.borrow_watched().state.is_leader() {
@@ -434,6 +478,23 @@ impl<RT: AsyncRuntime> Node<RT> {
             tracing::warn!(to, "the lead could not be handed over in time");
         }
     }
+}
+
+/// Spawns a task that must run as long as the node; when it ends before, by a bug, so does the node.
+fn spawn_vital<RT: AsyncRuntime>(
+    task: &'static str,
+    state: &State,
+    shutdown: &Shutdown,
+    work: impl Future<Output = ()> + Send + 'static,
+) {
+    let (state, shutdown) = (state.clone(), shutdown.clone());
+    drop(RT::spawn(async move {
+        // A task that panics ends, too.
+        let _ = RT::spawn(work).await;
+        if !shutdown.has_come() {
+            state.halt(Halt::TaskEnded { task });
+        }
+    }));
 }
 
 /// Makes the founding members the first of the cluster, unless the log has something already.

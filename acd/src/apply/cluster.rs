@@ -140,12 +140,11 @@ impl Centre {
             for vote in members {
                 *counts.entry(vote.hash).or_default() += 1;
             }
-            // A few votes, or votes of strangers, judge nobody.
+            // Only a majority of the members judges. Of replicas that differ without one nobody
+            // can tell who is right: the next checkpoint may, with the votes that are missing.
             let quorum = self.nodes.len() / 2 + 1;
-            let cast: usize = counts.values().sum();
             let majority = counts.iter().find(|(_, n)| **n >= quorum).map(|(hash, _)| *hash);
-            let disagree = counts.len() > 1 || majority.is_some();
-            if cast >= quorum && disagree && majority != Some(own) {
+            if let Some(majority) = majority.filter(|majority| *majority != own) {
                 self.events.push(Event::Diverged { index, own, majority });
             }
         }

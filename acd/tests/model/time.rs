@@ -327,8 +327,9 @@ impl Model {
             let of = |hash: u128| first.iter().filter(|v| v.hash == hash).count();
             let is_most = |count: usize| count * 2 > self.nodes.len();
             let majority = first.iter().map(|v| v.hash).find(|hash| is_most(of(*hash)));
-            let agree = first.iter().all(|v| v.hash == own);
-            if is_most(first.len()) && !agree && majority != Some(own) {
+            if let Some(majority) = majority
+                && majority != own
+            {
                 self.events.push(Event::Diverged { index, own, majority });
             }
         }

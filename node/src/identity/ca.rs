@@ -94,14 +94,14 @@ impl Authority {
 
     /// Issues an identity to a person or a machine that is no node: a client.
     ///
-    /// Refused: [`IdentityError::ReservedName`] for `node-<number>`.
+    /// Refused: [`IdentityError::ReservedName`] for names that begin with `node-`.
     pub fn issue_to(
         &self,
         principal: &PrincipalId,
         validity: Validity,
         rng: &mut (impl Rng + ?Sized),
     ) -> Result<Identity, IdentityError> {
-        if names::node_of(principal).is_some() {
+        if principal.as_str().starts_with("node-") {
             return Err(IdentityError::ReservedName { principal: principal.clone() });
         }
         self.issue(principal, None, validity, rng)

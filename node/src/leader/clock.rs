@@ -35,8 +35,11 @@ struct Base<I> {
     stamp: i128,
     /// When it was. None: the entry is from before this program started.
     at: Option<I>,
-    /// When a leader was last known to hear people: an append came, or an own entry was committed.
+    /// When a leader was last known to hear people: this follower took something from it, or a
+    /// quorum answered this leader.
     attended: Option<I>,
+    /// How long a quorum did not answer this leader, not yet written down.
+    gap: Duration,
 }
 
 impl<RT: AsyncRuntime> Clone for LogClock<RT> {
@@ -49,7 +52,8 @@ impl<RT: AsyncRuntime> LogClock<RT> {
     /// `last`: the last stamp in the log.
     pub fn new(wall: Arc<dyn WallClock>, last: LogTime) -> Self {
         let stamp = i128::from(last.0) * NANOS_PER_MS;
-        let base = Mutex::new(Base { stamp, at: None, attended: None });
+        let base = Base { stamp, at: None, attended: None, gap: Duration::ZERO };
+        let base = Mutex::new(base);
         Self { shared: Arc::new(Shared { wall, base }) }
     }
 
@@ -63,19 +67,56 @@ impl<RT: AsyncRuntime> LogClock<RT> {
         self.shared.wall.now_ms()
     }
 
-    /// An entry with this stamp has come.
-    pub fn observe(&self, stamp: LogTime) {
+    /// An entry with this stamp is in the log here since then.
+    pub fn observe(&self, stamp: LogTime, since: RT::Instant) {
         let stamp = i128::from(stamp.0) * NANOS_PER_MS;
         let mut base = self.base();
         if stamp > base.stamp || base.at.is_none() {
             base.stamp = base.stamp.max(stamp);
-            base.at = Some(RT::Instant::now());
+            base.at = Some(since);
         }
     }
 
-    /// A leader is there: it was heard, or this one had an entry committed.
-    pub fn attended(&self) {
-        self.base().attended = Some(RT::Instant::now());
+    /// The state that this node begins with is from then, if that is later than the last entry.
+    pub fn begin_at(&self, time: LogTime) {
+        let mut base = self.base();
+        base.stamp = base.stamp.max(i128::from(time.0) * NANOS_PER_MS);
+    }
+
+    /// Log time was set to this, by an entry.
+    pub fn set(&self, to: LogTime) {
+        self.observe(to, RT::Instant::now());
+    }
+
+    /// Whether nothing was ever stamped.
+    pub fn is_new(&self) -> bool {
+        self.base().stamp == 0
+    }
+
+    /// A follower took something from its leader.
+    pub fn followed(&self) {
+        let mut base = self.base();
+        base.attended = Some(RT::Instant::now());
+        // What this node missed when it led itself, the leader after it wrote down.
+        base.gap = Duration::ZERO;
+    }
+
+    /// A quorum answered this leader, last at this moment. A silence is a gap: the leader keeps its
+    /// term over it, but could write for nobody.
+    pub fn answered_by_quorum(&self, at: RT::Instant, silence: Duration) {
+        let mut base = self.base();
+        if let Some(before) = base.attended {
+            let silent = at.saturating_duration_since(before);
+            if silent > silence {
+                base.gap += silent;
+            }
+        }
+        base.attended = base.attended.max(Some(at));
+    }
+
+    /// Whether there was a silence that is to be written down, or is one now.
+    pub fn has_gap(&self, silence: Duration) -> bool {
+        !self.base().gap.is_zero() || self.since_attended().is_some_and(|since| since > silence)
     }
 
     /// How long ago a leader was last known to be there; none: not since this program started.
@@ -118,10 +159,17 @@ impl<RT: AsyncRuntime> LogClock<RT> {
         let since_attended = self.since_attended();
         let stamp = self.stamp();
         let gap = match since_attended {
-            Some(gap) => Millis(gap.as_millis() as u64),
+            Some(since) => Millis((self.base().gap + since).as_millis() as u64),
             None => stamp.since(before),
         };
         (stamp, gap)
+    }
+
+    /// The gap is in the log.
+    pub fn term_begun(&self) {
+        let mut base = self.base();
+        base.gap = Duration::ZERO;
+        base.attended = Some(RT::Instant::now());
     }
 
     /// Where log time should be set to, if it is too far behind the wall clock to be slewed.
@@ -165,6 +213,10 @@ mod tests {
         (wall.clone(), LogClock::new(wall, LogTime(last)))
     }
 
+    fn now() -> <TokioRuntime as AsyncRuntime>::Instant {
+        Instant::now()
+    }
+
     async fn pass(ms: u64) {
         tokio::time::advance(Duration::from_millis(ms)).await;
     }
@@ -179,7 +231,7 @@ mod tests {
     async fn stamps_go_on_from_the_last_one_whatever_the_wall_clock_says() {
         for wall_ms in [0, 1_000_000_000] {
             let (_, clock) = clock(wall_ms, 0);
-            clock.observe(LogTime(50_000));
+            clock.observe(LogTime(50_000), now());
             pass(1_000).await;
             let stamp = clock.stamp().0;
             assert!((50_990..=51_010).contains(&stamp), "{stamp} with the wall clock at {wall_ms}");
@@ -189,7 +241,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn time_is_slewed_to_the_wall_clock_also_by_many_small_steps() {
         let (wall, clock) = clock(0, 0);
-        clock.observe(LogTime(50_000));
+        clock.observe(LogTime(50_000), now());
         for step in 0..1_000 {
             pass(1).await;
             wall.0.store(50_400 + step, Ordering::Relaxed);
@@ -209,18 +261,50 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_gap_begins_when_the_last_leader_was_heard_last() {
         let (_, clock) = clock(0, 0);
-        clock.observe(LogTime(50_000));
+        clock.observe(LogTime(50_000), now());
         pass(5_000).await;
-        clock.attended();
+        clock.followed();
         pass(700).await;
         let (_, gap) = clock.begin_term();
         assert_eq!(gap, Millis(700));
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_silence_of_the_quorum_is_a_gap_although_the_term_goes_on() {
+        const SILENCE: Duration = Duration::from_millis(450);
+        let (_, clock) = clock(0, 0);
+        clock.observe(LogTime(50_000), now());
+        clock.answered_by_quorum(now(), SILENCE);
+        for _ in 0..10 {
+            pass(100).await;
+            clock.answered_by_quorum(now(), SILENCE);
+        }
+        assert!(!clock.has_gap(SILENCE), "an idle leader is heard by its heartbeats");
+        pass(30_000).await;
+        assert!(clock.has_gap(SILENCE));
+        clock.answered_by_quorum(now(), SILENCE);
+        pass(100).await;
+        clock.answered_by_quorum(now(), SILENCE);
+        assert!(clock.has_gap(SILENCE), "until it is written down");
+        assert_eq!(clock.begin_term().1, Millis(30_000));
+        clock.term_begun();
+        assert!(!clock.has_gap(SILENCE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_that_was_set_is_not_set_again() {
+        let (_, clock) = clock(100_000, 40_000);
+        clock.begin_term();
+        clock.set(clock.correction().unwrap());
+        pass(1_000).await;
+        assert_eq!(clock.correction(), None);
+        assert!(clock.until(LogTime(100_500)) <= Duration::from_millis(500));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn only_a_large_difference_forward_is_corrected() {
         let (wall, clock) = clock(0, 0);
-        clock.observe(LogTime(50_000));
+        clock.observe(LogTime(50_000), now());
         for (wall_ms, correction) in
             [(40_000, None), (51_500, None), (52_500, Some(LogTime(52_500)))]
         {

@@ -1,21 +1,19 @@
-//! What the leader writes into the log when nobody asks: ticks, corrections of time, checkpoints,
-//! and the members of a cluster that is being founded. Every node runs these; only a leader acts.
+//! What the leader does when nobody asks: ticks, checkpoints, snapshots; its clock and the founding
+//! of a cluster are in files of their own. Every node runs these duties; only a leader acts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acd::codec::encode_submission;
-use acd::command::{CheckpointVote, ClusterCommand, Command, Request, SiteCommand, Submission};
-use acd::config::SiteConfig;
-use acd::ids::{PrincipalId, RequestId, Revision};
-use acd::text::Label;
+use acd::command::{CheckpointVote, ClusterCommand, Submission};
+use acd::ids::PrincipalId;
 use openraft_rt::watch::WatchReceiver;
 use openraft_rt::{AsyncRuntime, Instant as _, Select2};
 use tokio::sync::Notify;
 
 use super::clock::LogClock;
+use super::last_answer;
 use crate::founding::Founding;
 use crate::peers::{Directory, Neighbours, Peers};
 use crate::raft::{NodeId, Raft};
@@ -26,12 +24,6 @@ use crate::submit::{Answer, Door};
 
 /// Ticks are at least this far apart.
 const TICK_EVERY: Duration = Duration::from_millis(10);
-/// How often peers are asked for their clocks.
-const PROBE_EVERY: Duration = Duration::from_secs(1);
-/// A wall clock that is further from the median of all than this does not lead.
-const CLOCK_ERROR_MAX_MS: i64 = 500;
-/// How often founding goes on where it was interrupted.
-const FOUND_EVERY: Duration = Duration::from_millis(100);
 
 /// What all duties need.
 pub struct Duties<RT: AsyncRuntime> {
@@ -57,6 +49,10 @@ pub struct Duties<RT: AsyncRuntime> {
     pub neighbours: Neighbours,
     /// How often replicas compare their states.
     pub checkpoint_every: Duration,
+    /// The time between two heartbeats.
+    pub heartbeat: Duration,
+    /// How long a quorum may be silent before that is a gap: the lease of a leader.
+    pub silence: Duration,
     /// The longest round trip with which Raft's times leave room to spare.
     pub round_trip_max: Duration,
     /// The end.
@@ -80,6 +76,7 @@ impl<RT: AsyncRuntime> Duties<RT> {
             }));
         };
         until(Box::pin(duties.clone().follow_membership(leadership)));
+        until(Box::pin(duties.clone().watch_quorum()));
         until(Box::pin(duties.clone().tick()));
         until(Box::pin(duties.clone().compare_clocks()));
         until(Box::pin(duties.clone().compare_states()));
@@ -89,12 +86,13 @@ impl<RT: AsyncRuntime> Duties<RT> {
         }
     }
 
-    fn leads(&self) -> bool {
+    pub(super) fn leads(&self) -> bool {
         self.raft.as_leader().is_ok()
     }
 
-    async fn write(&self, command: ClusterCommand) -> Answer {
-        self.door.call(&Submission::new(self.principal.clone(), command.into())).await
+    /// Never passed on: what one leader judged is not for the next one to write.
+    pub(super) async fn write(&self, command: ClusterCommand) -> Answer {
+        self.door.call_here(&Submission::new(self.principal.clone(), command.into())).await
     }
 
     /// Keeps the directory as Raft's membership says, and wakes the batcher when leadership may
@@ -115,6 +113,16 @@ impl<RT: AsyncRuntime> Duties<RT> {
             leadership.notify_one();
             if metrics.changed().await.is_err() {
                 return;
+            }
+        }
+    }
+
+    /// Notices when no quorum answers this leader for a while.
+    async fn watch_quorum(self: Arc<Self>) {
+        loop {
+            RT::sleep(self.heartbeat).await;
+            if let Some(answered) = last_answer(&self.raft) {
+                self.clock.answered_by_quorum(answered, self.silence);
             }
         }
     }
@@ -148,75 +156,6 @@ impl<RT: AsyncRuntime> Duties<RT> {
         }
     }
 
-    /// Asks peers what time it is. A node whose clock is wrong gives the lead away; a leader whose
-    /// log time is far behind sets it.
-    async fn compare_clocks(self: Arc<Self>) {
-        let mut fit = true;
-        let mut slow = BTreeSet::new();
-        loop {
-            self.neighbours.ask(&self.peers, &self.directory, &self.wall).await;
-            self.watch_round_trips(&mut slow);
-            let error_ms = self.neighbours.clock_error_ms();
-            let fits = error_ms.is_none_or(|error| error.abs() <= CLOCK_ERROR_MAX_MS);
-            if fits != fit {
-                fit = fits;
-                self.raft.runtime_config().elect(fit);
-                match fit {
-                    true => tracing::info!("the clock is right again; this node may lead"),
-                    false => tracing::error!(
-                        error_ms,
-                        "the clock of this node is wrong: it does not lead. Check its time service"
-                    ),
-                }
-            }
-            if self.leads() && !fit {
-                self.give_lead_away().await;
-            } else if self.leads()
-                && self.majority_has_this_time()
-                && let Some(to) = self.clock.correction()
-                && !self.state.view().centre().is_replay()
-            {
-                let answer = self.write(ClusterCommand::SetTime { to }).await;
-                tracing::warn!(to_ms = to.0, ?answer, "log time was far behind; it is set");
-            }
-            RT::sleep(PROBE_EVERY).await;
-        }
-    }
-
-    /// Says so, once, when a peer is further away than this node's times are made for. A leader whose
-    /// followers answer later than its heartbeat allows is taken for gone.
-    fn watch_round_trips(&self, slow: &mut BTreeSet<NodeId>) {
-        for (node, reading) in self.neighbours.readings() {
-            if reading.round_trip <= self.round_trip_max {
-                slow.remove(&node);
-            } else if slow.insert(node) {
-                tracing::warn!(
-                    node,
-                    round_trip_ms = reading.round_trip.as_millis() as u64,
-                    "this peer is further away than the profile in node.toml is for: choose the \
-                     next slower one on every node"
-                );
-            }
-        }
-    }
-
-    /// Whether a majority of the members, this node included, has about the same wall time.
-    fn majority_has_this_time(&self) -> bool {
-        let members = self.directory.others().len() + 1;
-        1 + self.neighbours.clocks_within_ms(CLOCK_ERROR_MAX_MS) > members / 2
-    }
-
-    /// To the peer that is furthest.
-    async fn give_lead_away(&self) {
-        let voters: Vec<_> = self.raft.voter_ids().collect();
-        let readings = self.neighbours.readings();
-        let others = readings.iter().filter(|(node, _)| voters.contains(node));
-        if let Some((node, _)) = others.max_by_key(|(_, reading)| reading.applied) {
-            // Raft has stopped: nobody leads here.
-            let _ = self.raft.trigger().transfer_leader(*node).await;
-        }
-    }
-
     /// Lets replicas compare their states.
     async fn compare_states(self: Arc<Self>) {
         loop {
@@ -230,10 +169,13 @@ impl<RT: AsyncRuntime> Duties<RT> {
                 let (_, hash) = checkpoint.filter(|(index, _)| *index == about)?;
                 Some(CheckpointVote { node: acd::ids::NodeId(node), hash })
             };
-            let readings = self.neighbours.readings();
-            let others = readings.iter().map(|(node, reading)| vote(*node, reading.checkpoint));
+            let others = self.neighbours.checkpoints();
+            let others = others.iter().map(|(node, kept)| vote(*node, Some(*kept)));
             let votes = std::iter::once(vote(self.node, own)).chain(others).flatten();
-            let votes = votes.take(acd::limits::CHECKPOINT_VOTES_MAX).collect();
+            let votes: Vec<_> = votes.take(acd::limits::CHECKPOINT_VOTES_MAX).collect();
+            if votes.iter().any(|vote| own.is_some_and(|(_, hash)| vote.hash != hash)) {
+                tracing::error!(about, ?votes, "the states of replicas differ");
+            }
             // The next one is about whatever was taken last.
             let _ = self.write(ClusterCommand::Checkpoint { about, votes }).await;
         }
@@ -247,50 +189,5 @@ impl<RT: AsyncRuntime> Duties<RT> {
                 return; // Raft has stopped.
             }
         }
-    }
-
-    /// Writes down who the cluster is founded with. Each step looks at what is there, so that a
-    /// later leader goes on where an earlier one stopped.
-    async fn found(self: Arc<Self>, founding: Founding) {
-        loop {
-            RT::sleep(FOUND_EVERY).await;
-            if !self.leads() {
-                // Somebody else founds it, or has.
-                if self.founding_step(&founding).is_none() {
-                    return;
-                }
-                continue;
-            }
-            let Some(step) = self.founding_step(&founding) else { return };
-            let answer = self.door.call(&step).await;
-            if let Answer::Refused { code, message, .. } = answer {
-                tracing::error!(code, message, "the founding was refused");
-            }
-        }
-    }
-
-    /// The next step, if any is left.
-    fn founding_step(&self, founding: &Founding) -> Option<Submission> {
-        let view = self.state.view();
-        let centre = view.centre();
-        let mut sites = founding.members.iter().map(|member| &member.site);
-        let command: Command = if centre.cluster().is_none() {
-            founding.init_command()?
-        } else if let Some(site) = sites.clone().find(|id| centre.site(id).is_none()) {
-            let name = Label::new(site.as_str()).ok()?;
-            let config = SiteConfig::new(site.clone(), name);
-            SiteCommand::Put { config, expected: Some(Revision(0)) }.into()
-        } else {
-            let missing = sites.nth(centre.nodes().count())?;
-            SiteCommand::AddNode { site: missing.clone() }.into()
-        };
-        let mut step = Submission::new(founding.admin.clone(), command);
-        step.reason = Label::new("founding").ok();
-        // A step that is repeated because its answer was lost is carried out once.
-        let id = xxhash_rust::xxh3::xxh3_128(&encode_submission(&step));
-        let count = centre.nodes().count() as u128;
-        let request = RequestId(id.wrapping_add(count));
-        step.request = Some(Request { id: request, issued_at: centre.now() });
-        Some(step)
     }
 }

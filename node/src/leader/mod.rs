@@ -1,7 +1,13 @@
 //! What the leader does on its own account.
 
 mod clock;
+mod clocks;
 mod duties;
+mod founding;
+mod hand_over;
+mod quorum;
 
 pub use clock::LogClock;
 pub use duties::Duties;
+pub use hand_over::hand_over;
+pub use quorum::last_answer;

@@ -12,6 +12,7 @@ use hyper::http::{HeaderName, HeaderValue};
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
+use crate::identity::node_of;
 use crate::raft::{Member, NodeId};
 use crate::rpc::Caller;
 use crate::storage::Marker;
@@ -86,8 +87,7 @@ impl Directory {
         metadata: &MetadataMap,
     ) -> Result<NodeId, Status> {
         let caller = caller.ok_or_else(|| Status::unauthenticated("no certificate"))?;
-        let node = caller.0.as_str().strip_prefix("node-").and_then(|n| n.parse().ok());
-        let Some(node) = node else {
+        let Some(acd::ids::NodeId(node)) = node_of(&caller.0) else {
             return Err(Status::permission_denied(format!(
                 "{} is not a node; this service is for nodes",
                 caller.0
@@ -173,6 +173,7 @@ mod tests {
         let own = directory_1.own();
         assert!(call(&Marker { cluster: 8, ..own.clone() }, &two, "node-1").is_err());
         assert!(call(own, &two, "anna").is_err());
+        assert!(call(own, &two, "node-01").is_err(), "a node has one name");
         assert!(call(own, &two, "node-3").is_err(), "one node in another's name");
         let nine = Marker { node: 9, ..own.clone() };
         let error = call(&nine, &two, "node-9").unwrap_err();

@@ -13,5 +13,5 @@ mod service;
 
 pub use members::{Directory, Headers};
 pub use network::{Network, Patience, PeerClient, Peers};
-pub use probe::{Neighbours, Reading};
+pub use probe::{CLOCK_ERROR_MAX_MS, Neighbours, Reading};
 pub use service::PeerService;

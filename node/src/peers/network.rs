@@ -184,9 +184,7 @@ impl<RT: AsyncRuntime> RaftNetworkFactory<Types<RT>> for Network<RT> {
         self.client(node, member, Lane::Urgent)
     }
 
-    async fn new_snapshot_client(&mut self, node: NodeId, member: &Member) -> Self::Network {
-        self.client(node, member, Lane::Log)
-    }
+    // Snapshots have a connection of their own, whichever client sends them.
 }
 
 /// Which connection a stream of appends takes.

@@ -25,15 +25,18 @@ pub struct Reading {
     pub round_trip: Duration,
     /// The last index it applied.
     pub applied: u64,
-    /// The checkpoint it keeps: index and hash.
-    pub checkpoint: Option<(u64, u128)>,
 }
 
 /// The last readings of all peers that answered. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Neighbours {
     readings: Arc<Mutex<BTreeMap<NodeId, Reading>>>,
+    /// Kept when a peer does not answer once: a vote that is missing judges nobody.
+    checkpoints: Arc<Mutex<BTreeMap<NodeId, (u64, u128)>>>,
 }
+
+/// A wall clock that is further from the median of all than this does not lead.
+pub const CLOCK_ERROR_MAX_MS: i64 = 500;
 
 impl Neighbours {
     /// The readings.
@@ -57,18 +60,40 @@ impl Neighbours {
                 let answer = RT::timeout(PROBE_TIMEOUT, peer.probe(ProbeRequest { wall_ms })).await;
                 let round_trip = RT::Instant::now().saturating_duration_since(asked);
                 let answer = answer.ok()?.ok()?.into_inner();
-                Some((node, reading(answer, wall_ms, round_trip)))
+                Some((node, checkpoint(&answer), reading(&answer, wall_ms, round_trip)))
             }
         });
-        let answers: BTreeMap<_, _> = join_all(questions).await.into_iter().flatten().collect();
-        *self.readings.lock().unwrap_or_else(PoisonError::into_inner) = answers;
+        let answers: Vec<_> = join_all(questions).await.into_iter().flatten().collect();
+        let mut checkpoints = self.checkpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        checkpoints.extend(answers.iter().filter_map(|(node, kept, _)| Some((*node, (*kept)?))));
+        drop(checkpoints);
+        let readings = answers.into_iter().map(|(node, _, reading)| (node, reading)).collect();
+        *self.readings.lock().unwrap_or_else(PoisonError::into_inner) = readings;
     }
 
-    /// How many of the peers that answered have a wall clock that differs from this node's by at
-    /// most this.
-    pub fn clocks_within_ms(&self, tolerance_ms: i64) -> usize {
+    /// The checkpoints that peers said last that they keep: index and state hash there.
+    pub fn checkpoints(&self) -> BTreeMap<NodeId, (u64, u128)> {
+        self.checkpoints.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a majority of the members, this node included, has about the same wall time.
+    pub fn majority_agrees(&self, directory: &Directory) -> bool {
+        let members = directory.others().len() + 1;
         let readings = self.readings();
-        readings.values().filter(|r| r.clock_offset_ms.abs() <= tolerance_ms).count()
+        let near = |reading: &&Reading| reading.clock_offset_ms.abs() <= CLOCK_ERROR_MAX_MS;
+        1 + readings.values().filter(near).count() > members / 2
+    }
+
+    /// The peer that is furthest of those whose clocks are right, among some.
+    pub fn furthest(&self, among: &[NodeId]) -> Option<NodeId> {
+        // Offsets are from this node's clock, which may be the wrong one.
+        let median = self.clock_error_ms().map_or(0, |error| -error);
+        let readings = self.readings();
+        let fit = readings.iter().filter(|(node, reading)| {
+            among.contains(node)
+                && reading.clock_offset_ms.abs_diff(median) <= CLOCK_ERROR_MAX_MS.unsigned_abs()
+        });
+        fit.max_by_key(|(_, reading)| reading.applied).map(|(node, _)| *node)
     }
 
     /// How far this node's wall clock is from the median of all, its own included, in ms; none if
@@ -85,18 +110,19 @@ impl Neighbours {
     }
 }
 
-fn reading(answer: ProbeResponse, asked_ms: u64, round_trip: Duration) -> Reading {
+fn checkpoint(answer: &ProbeResponse) -> Option<(u64, u128)> {
+    let kept = answer.checkpoint.as_ref()?;
+    let hash = <[u8; 16]>::try_from(&*kept.hash).ok()?;
+    Some((kept.index, u128::from_be_bytes(hash)))
+}
+
+fn reading(answer: &ProbeResponse, asked_ms: u64, round_trip: Duration) -> Reading {
     let here = asked_ms.saturating_add(round_trip.as_millis() as u64 / 2);
-    let checkpoint = answer.checkpoint.and_then(|checkpoint| {
-        let hash = <[u8; 16]>::try_from(&*checkpoint.hash).ok()?;
-        Some((checkpoint.index, u128::from_be_bytes(hash)))
-    });
     let offset = i128::from(answer.wall_ms) - i128::from(here);
     Reading {
         clock_offset_ms: offset.clamp(i64::MIN.into(), i64::MAX.into()) as i64,
         round_trip,
         applied: answer.applied,
-        checkpoint,
     }
 }
 
@@ -107,10 +133,10 @@ mod tests {
     fn neighbours(offsets: &[i64]) -> Neighbours {
         let reading = |(node, offset): (u64, &i64)| {
             let round_trip = Duration::ZERO;
-            (node, Reading { clock_offset_ms: *offset, round_trip, applied: 0, checkpoint: None })
+            (node, Reading { clock_offset_ms: *offset, round_trip, applied: node })
         };
         let readings = (2..).zip(offsets).map(reading).collect();
-        Neighbours { readings: Arc::new(Mutex::new(readings)) }
+        Neighbours { readings: Arc::new(Mutex::new(readings)), ..Neighbours::default() }
     }
 
     #[test]
@@ -121,9 +147,17 @@ mod tests {
     }
 
     #[test]
+    fn the_lead_is_not_given_to_a_clock_that_is_wrong() {
+        assert_eq!(neighbours(&[-900, -901]).furthest(&[2, 3]), Some(3));
+        assert_eq!(neighbours(&[0, 900]).furthest(&[2, 3]), Some(2));
+        assert_eq!(neighbours(&[0, 0]).furthest(&[2]), Some(2));
+        assert_eq!(neighbours(&[]).furthest(&[2, 3]), None);
+    }
+
+    #[test]
     fn half_of_the_round_trip_is_taken_off() {
         let answer = ProbeResponse { wall_ms: 1_050, applied: 0, checkpoint: None };
-        let reading = reading(answer, 1_000, Duration::from_millis(80));
+        let reading = reading(&answer, 1_000, Duration::from_millis(80));
         assert_eq!(reading.clock_offset_ms, 10);
     }
 }

@@ -1,5 +1,6 @@
 //! What this node answers its peers.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,12 +8,13 @@ use acd::time::LogTime;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use openraft::raft::ReadPolicy;
-use openraft_rt::AsyncRuntime;
+use openraft_rt::{AsyncRuntime, Instant as _};
 use prost::Message;
 use proto::peer::v1;
 use proto::peer::v1::peer_client::PeerClient;
 use proto::peer::v1::peer_server::Peer;
 use proto::stored::v1::EntryStamp;
+use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::convert;
@@ -66,24 +68,43 @@ impl<RT: AsyncRuntime> PeerService<RT> {
     }
 
     /// Gets the records up to a snapshot that are missing here, as after the loss of a segment.
-    pub async fn fill_records(&self, to: u64) {
-        while self.records.covered_to().is_none_or(|covered| covered < to) {
-            if let Err(why) = self.fetch_records(None, to).await {
-                tracing::error!(to, %why, "records are missing here, and nobody has them");
+    pub async fn fill_records(&self, snapshot: Option<u64>) {
+        loop {
+            let behind = snapshot.filter(|to| self.records.covered_to() < Some(*to));
+            let holes = self.records.missing();
+            let Some(hole) =
+                holes.into_iter().next().or_else(|| Some(self.next_record()..=behind?))
+            else {
+                return;
+            };
+            if let Err(why) = self.fetch_records(None, hole.clone()).await {
+                tracing::error!(?hole, %why, "records are missing here and cannot be had now");
                 RT::sleep(FILL_EVERY).await;
             }
         }
     }
 
-    /// Gets the records of entries up to `to`, durably: from the leader that sends the state those
+    /// The first entry after those whose records are here.
+    fn next_record(&self) -> u64 {
+        self.records.covered_to().map_or(0, |covered| covered + 1)
+    }
+
+    /// Gets the records of a range of the log, durably: from the leader that sends the state those
     /// entries led to, or, if its records are damaged, from anybody else. Without this they would
     /// be missing here, for a snapshot does not bring the entries.
-    async fn fetch_records(&self, leader: Option<NodeId>, to: u64) -> Result<(), Status> {
+    async fn fetch_records(
+        &self,
+        leader: Option<NodeId>,
+        range: RangeInclusive<u64>,
+    ) -> Result<(), Status> {
+        if range.is_empty() {
+            return Ok(());
+        }
         let mut members = self.directory.others();
         members.sort_by_key(|(node, _)| Some(*node) != leader);
-        let mut outcome = Ok(());
+        let mut outcome = Err(failed("there is nobody to get records from"));
         for (node, member) in &members {
-            outcome = self.fetch_records_from(self.peers.bulk(*node, member), to).await;
+            outcome = self.fetch_records_from(self.peers.bulk(*node, member), range.clone()).await;
             match &outcome {
                 Ok(()) => break,
                 Err(why) => tracing::warn!(node, %why, "records cannot be had from this node"),
@@ -95,20 +116,23 @@ impl<RT: AsyncRuntime> PeerService<RT> {
     async fn fetch_records_from(
         &self,
         mut peer: PeerClient<Channel<RT>>,
-        to: u64,
+        range: RangeInclusive<u64>,
     ) -> Result<(), Status> {
-        let mut from = self.records.covered_to().map_or(0, |covered| covered + 1);
-        if from > to {
-            return Ok(());
-        }
+        let (mut from, to) = range.into_inner();
+        let mut next = from;
         let wanted = v1::FetchRecordsRequest { from, to };
         let mut chunks = peer.fetch_records(wanted).await?.into_inner();
         let mut records = Vec::new();
-        while let Some(v1::RecordsChunk { records: more, covered_to }) = chunks.message().await? {
+        while let Some(chunk) = chunks.message().await? {
+            let v1::RecordsChunk { from: begins, records: more, covered_to } = chunk;
+            if begins != next {
+                return Err(refused(format!("the peer has no records of {next} to {begins}")));
+            }
             for record in more {
                 records.push(convert::record_from_wire(record).map_err(refused)?);
             }
             let Some(covered) = covered_to else { continue };
+            next = covered + 1;
             if covered < to && records.len() < RECORDS_PER_SEGMENT {
                 continue;
             }
@@ -145,15 +169,16 @@ impl<RT: AsyncRuntime> Peer for PeerService<RT> {
     ) -> Result<Response<Self::AppendStream>, Status> {
         self.check(&request)?;
         let clock = self.clock.clone();
-        let heard = self.clock.clone();
+        // What the requests that are on their way were stamped with, and when they came: it counts
+        // when Raft has taken them.
+        let (stamps, mut taken) = mpsc::unbounded_channel();
         // A stream that breaks, or brings what is no request, ends: the leader opens another.
         let requests = stream::unfold(request.into_inner(), move |mut requests| {
-            let clock = clock.clone();
+            let stamps = stamps.clone();
             async move {
                 let request = requests.message().await.ok()??;
-                if let Some(stamp) = last_stamp(&request) {
-                    clock.observe(stamp);
-                }
+                // Answers are taken as long as requests are.
+                let _ = stamps.send((last_stamp(&request), RT::Instant::now()));
                 match convert::append_from_wire::<RT>(request) {
                     Ok(request) => Some((request, requests)),
                     Err(error) => {
@@ -165,8 +190,12 @@ impl<RT: AsyncRuntime> Peer for PeerService<RT> {
         });
         let answers = self.raft.stream_append(requests).map(move |answer| match answer {
             Ok(answer) => {
+                let stamp = taken.try_recv();
                 if answer.is_ok() {
-                    heard.attended();
+                    clock.followed();
+                    if let Ok((Some(stamp), since)) = stamp {
+                        clock.observe(stamp, since);
+                    }
                 }
                 Ok(convert::appended_to_wire::<RT>(answer))
             }
@@ -213,7 +242,8 @@ impl<RT: AsyncRuntime> Peer for PeerService<RT> {
         let (vote, snapshot) = receive::<RT>(&self.snapshots, request.into_inner()).await?;
         let last = snapshot.meta.last_log_id.map_or(0, |id| id.index);
         // Records first: what the snapshot covers, the log will not give here.
-        self.fetch_records(Some(vote.leader_id.node_id), last).await?;
+        let missing = self.next_record()..=last;
+        self.fetch_records(Some(vote.leader_id.node_id), missing).await?;
         let snapshot = openraft::storage::Snapshot { meta: snapshot.meta.clone(), snapshot };
         let response = self.raft.install_full_snapshot(vote, snapshot).await.map_err(failed)?;
         let vote = Some(vote_to_stored(&response.vote));
@@ -233,10 +263,10 @@ impl<RT: AsyncRuntime> Peer for PeerService<RT> {
         let chunks = stream::iter(ranges.collect::<Vec<_>>()).then(move |range| {
             let store = store.clone();
             async move {
-                let covered_to = *range.end();
+                let (begins, covered_to) = (*range.start(), *range.end());
                 let records = RT::spawn_blocking(move || store.records(range)).await;
                 match records.map_err(failed).and_then(|read| read.map_err(failed)) {
-                    Ok(records) => chunks(&records, covered_to),
+                    Ok(records) => chunks(&records, begins, covered_to),
                     Err(status) => vec![Err(status)],
                 }
             }
@@ -292,6 +322,9 @@ async fn receive<RT: AsyncRuntime>(
             return Err(refused("after its start a snapshot is bytes"));
         };
         received += data.len() as u64;
+        if received > start.length {
+            return Err(refused(format!("more than the {} bytes announced", start.length)));
+        }
         // Into the page cache: short. What takes long is the sync in `finish`.
         receiver.write(&data).map_err(failed)?;
     }
@@ -304,7 +337,11 @@ async fn receive<RT: AsyncRuntime>(
 }
 
 /// The records of a range in messages that are not too large.
-fn chunks(records: &[LoggedRecord], covered_to: u64) -> Vec<Result<v1::RecordsChunk, Status>> {
+fn chunks(
+    records: &[LoggedRecord],
+    from: u64,
+    covered_to: u64,
+) -> Vec<Result<v1::RecordsChunk, Status>> {
     let mut all = Vec::new();
     let mut chunk = Vec::new();
     let mut bytes = 0;
@@ -314,10 +351,10 @@ fn chunks(records: &[LoggedRecord], covered_to: u64) -> Vec<Result<v1::RecordsCh
         chunk.push(record);
         if bytes >= RECORDS_CHUNK_BYTES {
             let records = std::mem::take(&mut chunk);
-            all.push(Ok(v1::RecordsChunk { records, covered_to: None }));
+            all.push(Ok(v1::RecordsChunk { from, records, covered_to: None }));
             bytes = 0;
         }
     }
-    all.push(Ok(v1::RecordsChunk { records: chunk, covered_to: Some(covered_to) }));
+    all.push(Ok(v1::RecordsChunk { from, records: chunk, covered_to: Some(covered_to) }));
     all
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use acd::codec::{decode_entry, decode_submission};
 use acd::event::Event;
 use acd::snapshot::Restorer;
+use acd::time::LogTime;
 use acd::{Centre, limits};
 use futures::{Stream, TryStreamExt};
 use openraft::storage::{EntryResponder, RaftStateMachine};
@@ -35,6 +36,8 @@ pub struct Parts {
     pub snapshot_after_bytes: u64,
     /// Told when a snapshot is due.
     pub snapshot_due: Arc<Notify>,
+    /// Told when an entry sets log time.
+    pub log_time: Box<dyn Fn(LogTime) + Send + Sync>,
     /// Watches over everything, under test.
     pub observer: Option<Arc<dyn Observer>>,
 }
@@ -78,6 +81,10 @@ impl Machine {
 
     fn apply_entry(&mut self, entry: Entry) -> Result<Answers, Halt> {
         let Entry { log_id, payload } = entry;
+        let expected = self.state.view().applied().map_or(0, |applied| applied.index + 1);
+        if log_id.index != expected {
+            return Err(Halt::OutOfOrder { index: log_id.index, expected });
+        }
         match payload {
             Payload::Normal(bytes) => self.apply_commands(log_id, bytes),
             Payload::Blank => {
@@ -124,17 +131,22 @@ impl Machine {
                 hash: inner.centre.state_hash(),
             });
         }
-        let halt = events.iter().find_map(must_halt);
+        if let Some(halt) = events.iter().find_map(must_halt) {
+            // What a replica that is wrong saw happen is shown to nobody.
+            return Err(halt);
+        }
+        for event in &events {
+            if let Event::TimeSet { to, .. } = event {
+                (self.parts.log_time)(*to);
+            }
+        }
         self.pending.note(log_id.index, inner.centre.now(), &events);
         if self.pending.are_many() {
             self.parts.segments.write(self.pending.take(log_id.index));
         }
         // Before the state can be read at this index: a watch that begins there misses nothing.
         self.state.ring().push(log_id.index, inner.centre.now(), events);
-        match halt {
-            Some(halt) => Err(halt),
-            None => Ok(answers),
-        }
+        Ok(answers)
     }
 
     /// What is needed to write a snapshot of the state as it is now. Takes well under a
@@ -235,6 +247,7 @@ impl<RT: AsyncRuntime> RaftStateMachine<Types<RT>> for Machine {
         let store = self.parts.snapshots.clone();
         let inner = RT::spawn_blocking(move || {
             let inner = read(&snapshot)?;
+            snapshot.keep()?;
             store.keep_only(&snapshot)?;
             Ok::<_, StorageError>(inner)
         })

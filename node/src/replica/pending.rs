@@ -5,6 +5,7 @@
 //! snapshot; one task writes them, in order.
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use acd::event::{ContactEvent, Event};
@@ -155,8 +156,9 @@ fn follows(store: &RecordStore, from: u64) -> bool {
 }
 
 fn write(store: &RecordStore, batch: Batch) -> Result<(), StorageError> {
-    let from = next(store);
-    let Batch { to, records, .. } = batch;
+    let Batch { from, to, records } = batch;
+    let fills = |hole: &RangeInclusive<u64>| hole.contains(&from) && hole.contains(&to);
+    let from = if store.missing().iter().any(fills) { from } else { next(store) };
     if from > to {
         return Ok(());
     }

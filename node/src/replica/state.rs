@@ -34,6 +34,23 @@ pub enum Halt {
         /// The program's.
         known: u32,
     },
+    /// An entry of the log is missing.
+    #[error(
+        "the log gave entry {index} where entry {expected} should be: it has lost something. Keep \
+         its data folder for an analysis, and join the node anew with an empty one"
+    )]
+    OutOfOrder {
+        /// The entry that came.
+        index: u64,
+        /// The entry after the one that was applied last.
+        expected: u64,
+    },
+    /// A task that must run as long as the node has ended.
+    #[error("{task} has ended although the node goes on: this is a bug. Start the node again")]
+    TaskEnded {
+        /// Which.
+        task: &'static str,
+    },
     /// An entry of the log cannot be read.
     #[error("log entry {index} cannot be read: {why}. Install the program that wrote it")]
     Unreadable {
@@ -145,7 +162,9 @@ impl State {
         self.shared.halt.get()
     }
 
-    pub(super) fn halt(&self, why: Halt) {
+    /// This replica must not go on. Watches end; reads of what the node knows last are left to
+    /// those who look for the cause.
+    pub(crate) fn halt(&self, why: Halt) {
         tracing::error!("{why}");
         // The first reason is the one to tell.
         let _ = self.shared.halt.set(why);

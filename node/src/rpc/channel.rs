@@ -60,6 +60,20 @@ pub enum RpcError {
     },
 }
 
+impl RpcError {
+    /// What a call that failed says of its connection, if that was it.
+    pub fn of(status: &tonic::Status) -> Option<&Self> {
+        let mut source = std::error::Error::source(status);
+        while let Some(error) = source {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            source = error.source();
+        }
+        None
+    }
+}
+
 /// A connection to one node, shared by its clones. Calls are multiplexed.
 pub struct Channel<RT: AsyncRuntime> {
     shared: Arc<Shared<RT>>,

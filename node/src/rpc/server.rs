@@ -27,8 +27,9 @@ use crate::shutdown::Shutdown;
 #[derive(Clone, Debug)]
 pub struct Caller(pub PrincipalId);
 
-/// Connections at one time. 10,000 agents, their front ends and the peers; at about 30 KB each
-/// half a gigabyte.
+/// Bytes that a client may have on their way to the node: 1 MiB is 100 Mbit/s over 80 ms.
+const CLIENT_WINDOW_BYTES: u32 = 1 << 20;
+/// Connections at one time: 10,000 agents, their front ends and the peers.
 const CONNECTIONS_MAX: usize = 16_384;
 /// Calls at one time on one connection.
 const STREAMS_PER_CONNECTION_MAX: u32 = 256;
@@ -103,6 +104,10 @@ impl<RT: AsyncRuntime> Server<RT> {
             Ok(principal) => principal,
             Err(error) => return tracing::info!(%from, %error, "caller refused"),
         };
+        let window = match identity::node_of(&principal) {
+            Some(_) => WINDOW_BYTES,
+            None => CLIENT_WINDOW_BYTES,
+        };
         let caller = Caller(principal);
         let routes = self.routes.clone();
         let service = service_fn(move |request: Request<Incoming>| {
@@ -114,8 +119,8 @@ impl<RT: AsyncRuntime> Server<RT> {
         });
         let connection = Builder::new(Executor::<RT>::default())
             .timer(self.timer.clone())
-            .initial_stream_window_size(WINDOW_BYTES)
-            .initial_connection_window_size(WINDOW_BYTES)
+            .initial_stream_window_size(window)
+            .initial_connection_window_size(window)
             .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
             .keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE)

@@ -12,13 +12,14 @@ use bytes::Bytes;
 use openraft::errors::ClientWriteError;
 use openraft::raft::ClientWriteResult;
 use openraft::raft::responder::OneshotResponder;
-use openraft_rt::{AsyncRuntime, Oneshot, Select3};
+use openraft_rt::{AsyncRuntime, Oneshot, Select2, Select3};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::answer::{Answer, ReplyTo};
 use super::inbox::{Inbox, Submitted};
-use crate::leader::LogClock;
+use crate::leader::{LogClock, last_answer};
+use crate::peers::{Directory, Neighbours};
 use crate::raft::{EntryBytes, LeaderId, NodeId, Raft, Types};
 use crate::shutdown::Shutdown;
 
@@ -32,8 +33,6 @@ pub struct BatchLimits {
     pub commands_max: usize,
     /// Bytes of the commands of one entry; one command may be larger.
     pub bytes_max: usize,
-    /// Entries proposed and not yet applied.
-    pub in_flight_max: usize,
 }
 
 /// Takes commands from the inbox to the log while this node leads, and turns them away while it
@@ -51,10 +50,25 @@ pub struct Batcher<RT: AsyncRuntime> {
     pub clock: LogClock<RT>,
     /// How much at once.
     pub limits: BatchLimits,
+    /// As many as may be on their way.
+    pub places: Arc<Semaphore>,
+    /// How long a quorum may be silent before that is a gap: the lease of a leader.
+    pub silence: Duration,
     /// Told when this node may have begun to lead.
     pub leadership: Arc<Notify>,
+    /// What the peers' clocks say.
+    pub neighbours: Neighbours,
+    /// Who the peers are.
+    pub directory: Directory,
     /// The end.
     pub shutdown: Shutdown,
+}
+
+/// Whether a term could be begun.
+enum Begun {
+    Yes,
+    NotNow,
+    Stopped,
 }
 
 type Receiver<RT> =
@@ -68,12 +82,11 @@ struct InFlight<RT: AsyncRuntime> {
 }
 
 impl<RT: AsyncRuntime> Batcher<RT> {
-    /// Works until the shutdown.
+    /// Works until the shutdown, or until Raft has stopped.
     pub async fn run(self) {
         let (sent, in_flight) = unbounded_channel();
-        drop(RT::spawn(complete(in_flight, self.clock.clone())));
-        let places = Arc::new(Semaphore::new(self.limits.in_flight_max));
-        // The term whose first entry was proposed.
+        drop(RT::spawn(complete(in_flight)));
+        // The term whose first entry is in the log.
         let mut begun: Option<LeaderId> = None;
         loop {
             let something = {
@@ -86,42 +99,56 @@ impl<RT: AsyncRuntime> Batcher<RT> {
                 break;
             }
             let leader = match self.raft.as_leader() {
-                Ok(leader) => leader.to_committed_leader_id(),
+                Ok(leader) => leader,
                 Err(elsewhere) => {
                     begun = None;
                     turn_away(self.inbox.drain(), elsewhere.leader_id);
                     continue;
                 }
             };
-            if begun != Some(leader) {
-                if self.begin_term(leader).await {
-                    begun = Some(leader);
-                } else {
-                    RT::sleep(BEGIN_AGAIN_AFTER).await;
+            if let Some(answered) = last_answer(&self.raft) {
+                self.clock.answered_by_quorum(answered, self.silence);
+            }
+            let term = leader.to_committed_leader_id();
+            if begun != Some(term) || self.clock.has_gap(self.silence) {
+                begun = None;
+                match self.begin_term(term).await {
+                    Begun::Yes => begun = Some(term),
+                    Begun::NotNow => RT::sleep(BEGIN_AGAIN_AFTER).await,
+                    Begun::Stopped => break,
                 }
                 // Whether anything waits, or this node still leads, is looked at anew.
                 self.leadership.notify_one();
                 continue;
             }
+            let place = {
+                let shutdown = pin!(self.shutdown.wait());
+                let place = pin!(self.places.clone().acquire_owned());
+                RT::select2(shutdown, place).await
+            };
             // The semaphore is never closed.
-            let Ok(place) = places.clone().acquire_owned().await else { break };
+            let Select2::Second(Ok(place)) = place else { break };
             let batch = self.inbox.take(self.limits.commands_max, self.limits.bytes_max);
             if batch.is_empty() {
                 continue;
             }
             let (commands, replies) = batch.into_iter().map(|s| (s.submission, s.reply_to)).unzip();
             let stamp = self.clock.stamp();
-            if !self.propose(leader, stamp, commands, replies, place, &sent).await {
+            if !self.propose(term, stamp, commands, replies, place, &sent).await {
                 break;
             }
         }
-        turn_away(self.inbox.close(), None);
+        self.inbox.close();
+        turn_away(self.inbox.drain(), None);
     }
 
-    /// Writes the first entry of a term: how long nobody could be heard. Nothing else is written
-    /// before it is committed. False: not now. A leader that was just elected may not write until
-    /// a quorum has answered it.
-    async fn begin_term(&self, leader: LeaderId) -> bool {
+    /// Writes the first entry of a term, or after a silence: how long nobody could be heard. Nothing
+    /// else is written before it is committed.
+    async fn begin_term(&self, leader: LeaderId) -> Begun {
+        if self.clock.is_new() && !self.neighbours.majority_agrees(&self.directory) {
+            // The first stamp is wall time, which nobody could take back.
+            return Begun::NotNow;
+        }
         let (stamp, gap) = self.clock.begin_term();
         let command = ClusterCommand::TermStarted { leader: acd::ids::NodeId(self.node), gap };
         let submission = Submission::new(self.principal.clone(), command.into());
@@ -130,14 +157,22 @@ impl<RT: AsyncRuntime> Batcher<RT> {
         let (responder, outcome) = OneshotResponder::new_pair();
         let written = self.raft.write(entry).with_leader(leader).responder(responder).await;
         if written.is_err() {
-            return false;
+            return Begun::Stopped;
         }
-        let begun = matches!(outcome.await, Ok(Ok(_)));
-        if begun {
-            tracing::info!(term = leader.term, gap_ms = gap.0, "this node leads");
-            self.clock.attended();
+        let outcome = {
+            let shutdown = pin!(self.shutdown.wait());
+            RT::select2(shutdown, outcome).await
+        };
+        match outcome {
+            Select2::Second(Ok(Ok(_))) => {
+                tracing::info!(term = leader.term, gap_ms = gap.0, "this node leads");
+                self.clock.term_begun();
+                Begun::Yes
+            }
+            // A leader that was just elected may not write until a quorum has answered it.
+            Select2::Second(Ok(Err(_))) => Begun::NotNow,
+            Select2::Second(Err(_)) | Select2::First(()) => Begun::Stopped,
         }
-        begun
     }
 
     /// False: Raft has stopped.
@@ -167,14 +202,10 @@ fn turn_away(waiting: Vec<Submitted>, leader: Option<NodeId>) {
 }
 
 /// Gives answers, in the order of the log.
-async fn complete<RT: AsyncRuntime>(
-    mut in_flight: UnboundedReceiver<InFlight<RT>>,
-    clock: LogClock<RT>,
-) {
+async fn complete<RT: AsyncRuntime>(mut in_flight: UnboundedReceiver<InFlight<RT>>) {
     while let Some(InFlight { outcome, replies, _place }) = in_flight.recv().await {
         match outcome.await {
             Ok(Ok(written)) => {
-                clock.attended();
                 let index = written.log_id.index;
                 // A reply without an outcome says that it is unknown when it is dropped.
                 for (reply_to, outcome) in replies.into_iter().zip(written.data.0) {

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::answer::{Answer, ReplyTo};
 use super::forward::Forwarder;
-use super::inbox::{Class, Inbox, Submitted, leads_its_entry};
+use super::inbox::{Class, Full, Inbox, Submitted, leads_its_entry};
 use crate::raft::Raft;
 use crate::replica::State;
 
@@ -71,10 +71,11 @@ impl<RT: AsyncRuntime> Door<RT> {
     fn take_in(&self, submitted: Submitted) {
         if self.is_halted() {
             submitted.reply_to.answer(Answer::unavailable("this node has stopped", None));
-        } else if let Err(refused) = self.inbox.put(submitted) {
-            let words = match refused.class {
-                Class::Work => "too many commands wait; try again in a moment",
-                Class::Arrival => {
+        } else if let Err((refused, why)) = self.inbox.put(submitted) {
+            let words = match (why, refused.class) {
+                (Full::Closed, _) => "this node is ending",
+                (Full::Pressed, Class::Work) => "too many commands wait; try again in a moment",
+                (Full::Pressed, Class::Arrival) => {
                     "too many commands wait, and new contacts are held back first; try again in a \
                      moment"
                 }
@@ -89,13 +90,23 @@ impl<RT: AsyncRuntime> Door<RT> {
 
     /// Submits a command and waits for its answer, at most [`COMMAND_DEADLINE`].
     pub async fn call(&self, submission: &Submission) -> Answer {
+        self.wait(submission, Self::submit).await
+    }
+
+    /// The same for what only this node may write, as its leader: never passed on.
+    pub async fn call_here(&self, submission: &Submission) -> Answer {
+        self.wait(submission, Self::submit_forwarded).await
+    }
+
+    async fn wait(&self, submission: &Submission, submit: fn(&Self, Submitted)) -> Answer {
         let (to, mut answers) = mpsc::unbounded_channel();
-        self.submit(Submitted {
+        let submitted = Submitted {
             submission: encode_submission(submission).into(),
             class: Class::of(&submission.command),
             leads: leads_its_entry(&submission.command),
             reply_to: ReplyTo::new(0, to),
-        });
+        };
+        submit(self, submitted);
         match RT::timeout(COMMAND_DEADLINE, answers.recv()).await {
             Ok(Some((_, answer))) => answer,
             // A reply is always given.

@@ -15,6 +15,7 @@ use super::inbox::{Class, Submitted};
 use super::service::answer_from_wire;
 use crate::peers::{Directory, Peers};
 use crate::raft::NodeId;
+use crate::rpc::RpcError;
 use crate::shutdown::Shutdown;
 
 /// Commands that wait to be passed on.
@@ -125,7 +126,11 @@ impl Link {
             };
             let words = format!("the way to the leader broke: {}", why.message());
             for reply_to in replies.into_values() {
-                reply_to.answer(Answer::unknown(&words));
+                // Without a connection nothing was sent.
+                reply_to.answer(match RpcError::of(&why) {
+                    Some(RpcError::Connect { .. }) => Answer::unavailable(&words, Some(leader)),
+                    _ => Answer::unknown(&words),
+                });
             }
         }));
         Some(Self { leader, commands, waiting })

@@ -3,14 +3,17 @@
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use acd::command::{ClusterCommand, Command, ContactCommand};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::answer::ReplyTo;
+use super::answer::{Answer, ReplyTo};
+use super::door::COMMAND_DEADLINE;
 
-/// Who goes first when the node is pressed.
+/// Who is let in when the node is pressed. Those who are in keep their order: a front end that sends
+/// an arrival and then its hang-up must not see the second overtake the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// Finishes or steers work: accept, complete, presence, administration, what the leader writes
@@ -58,78 +61,104 @@ pub struct InboxLimits {
     pub bytes_max: usize,
 }
 
-#[derive(Debug, Default)]
-struct Lanes {
-    work: VecDeque<Submitted>,
-    arrivals: VecDeque<Submitted>,
+#[derive(Default)]
+struct Queue {
+    /// Commands, with when they came.
+    waiting: VecDeque<(Submitted, Duration)>,
     bytes: usize,
-    /// Set once the batcher is gone: nobody would take what comes.
+    /// Set once the node ends: nobody would take what comes.
     closed: bool,
 }
 
+/// Tells time since some moment.
+pub type Stopwatch = Box<dyn Fn() -> Duration + Send + Sync>;
+
 /// Commands on their way to the log.
-#[derive(Debug)]
 pub struct Inbox {
     limits: InboxLimits,
-    lanes: Mutex<Lanes>,
+    now: Stopwatch,
+    queue: Mutex<Queue>,
     filled: Notify,
+}
+
+/// Why a command was not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// There is no room for one of its class.
+    Pressed,
+    /// The node is ending.
+    Closed,
 }
 
 impl Inbox {
     /// Empty.
-    pub fn new(limits: InboxLimits) -> Self {
-        Self { limits, lanes: Mutex::default(), filled: Notify::new() }
+    pub fn new(limits: InboxLimits, now: Stopwatch) -> Self {
+        Self { limits, now, queue: Mutex::default(), filled: Notify::new() }
     }
 
-    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
         // Nothing in here panics half-way.
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a command in.
     ///
     /// # Errors
     ///
-    /// Gives it back if there is no room for one of its class.
-    pub fn put(&self, submitted: Submitted) -> Result<(), Submitted> {
+    /// Gives it back with why.
+    pub fn put(&self, submitted: Submitted) -> Result<(), (Submitted, Full)> {
         let InboxLimits { commands_max, bytes_max } = self.limits;
         let (commands_max, bytes_max) = match submitted.class {
             Class::Work => (commands_max, bytes_max),
             Class::Arrival => (commands_max / 2, bytes_max / 2),
         };
         let bytes = submitted.submission.len();
-        let mut lanes = self.lanes();
-        let commands = lanes.work.len() + lanes.arrivals.len();
-        if lanes.closed || commands >= commands_max || lanes.bytes + bytes > bytes_max {
-            return Err(submitted);
+        let now = (self.now)();
+        let mut queue = self.queue();
+        if queue.closed {
+            return Err((submitted, Full::Closed));
         }
-        lanes.bytes += bytes;
-        match submitted.class {
-            Class::Work => lanes.work.push_back(submitted),
-            Class::Arrival => lanes.arrivals.push_back(submitted),
+        if queue.waiting.len() >= commands_max || queue.bytes + bytes > bytes_max {
+            return Err((submitted, Full::Pressed));
         }
-        drop(lanes);
+        queue.bytes += bytes;
+        queue.waiting.push_back((submitted, now));
+        drop(queue);
         self.filled.notify_one();
         Ok(())
     }
 
     /// Takes what waits and may be in one entry, up to so many commands and bytes (but at least
-    /// one), work first.
+    /// one). What waited for longer than [`COMMAND_DEADLINE`] is told so instead: its sender was told
+    /// that the outcome is unknown, and does not expect it any more.
     pub(super) fn take(&self, commands_max: usize, bytes_max: usize) -> Vec<Submitted> {
-        let mut lanes = self.lanes();
+        let now = (self.now)();
         let mut taken = Vec::new();
+        let mut late = Vec::new();
         let mut bytes = 0;
-        while taken.len() < commands_max {
-            let next = if lanes.work.is_empty() { &mut lanes.arrivals } else { &mut lanes.work };
-            let Some(first) = next.front() else { break };
-            let full = first.leads || bytes + first.submission.len() > bytes_max;
-            if full && !taken.is_empty() {
+        let mut queue = self.queue();
+        while taken.len() < commands_max
+            && let Some((first, came)) = queue.waiting.front()
+        {
+            let is_late = now.saturating_sub(*came) > COMMAND_DEADLINE;
+            let size = first.submission.len();
+            let full = first.leads || bytes + size > bytes_max;
+            if full && !is_late && !taken.is_empty() {
                 break;
             }
-            bytes += first.submission.len();
-            taken.extend(next.pop_front());
+            let Some((first, _)) = queue.waiting.pop_front() else { break };
+            queue.bytes -= size;
+            if is_late {
+                late.push(first);
+            } else {
+                bytes += size;
+                taken.push(first);
+            }
         }
-        lanes.bytes -= bytes;
+        drop(queue);
+        for submitted in late {
+            submitted.reply_to.answer(Answer::unavailable("it waited too long", None));
+        }
         taken
     }
 
@@ -145,29 +174,29 @@ impl Inbox {
         }
     }
 
-    fn is_empty(&self) -> bool {
-        let lanes = self.lanes();
-        lanes.work.is_empty() && lanes.arrivals.is_empty()
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.queue().waiting.is_empty()
     }
 
-    /// Takes everything, and nothing any more.
-    pub(super) fn close(&self) -> Vec<Submitted> {
-        self.lanes().closed = true;
-        self.drain()
+    /// Takes nothing in any more.
+    pub fn close(&self) {
+        self.queue().closed = true;
     }
 
-    /// Takes everything.
+    /// Takes everything out.
     pub(super) fn drain(&self) -> Vec<Submitted> {
-        let mut lanes = self.lanes();
-        lanes.bytes = 0;
-        let mut all: Vec<_> = lanes.work.drain(..).collect();
-        all.extend(lanes.arrivals.drain(..));
-        all
+        let mut queue = self.queue();
+        queue.bytes = 0;
+        queue.waiting.drain(..).map(|(submitted, _)| submitted).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use tokio::sync::mpsc;
 
     use super::*;
@@ -186,28 +215,55 @@ mod tests {
         inbox.take(commands, bytes).into_iter().map(|w| w.submission).collect()
     }
 
+    fn inbox(commands_max: usize) -> Inbox {
+        let limits = InboxLimits { commands_max, bytes_max: 100 };
+        Inbox::new(limits, Box::new(|| Duration::ZERO))
+    }
+
     #[test]
-    fn work_goes_before_arrivals() {
-        let inbox = Inbox::new(InboxLimits { commands_max: 10, bytes_max: 100 });
+    fn commands_keep_their_order() {
+        let inbox = inbox(10);
         assert!(put(&inbox, Class::Arrival, "enqueue"));
-        assert!(put(&inbox, Class::Work, "accept"));
-        assert_eq!(taken(&inbox, 10, 100), ["accept", "enqueue"]);
+        assert!(put(&inbox, Class::Work, "hang up"));
+        assert_eq!(taken(&inbox, 10, 100), ["enqueue", "hang up"]);
+    }
+
+    #[test]
+    fn what_waited_too_long_is_not_written_any_more() {
+        let now = Arc::new(AtomicU64::new(0));
+        let clock = now.clone();
+        let limits = InboxLimits { commands_max: 10, bytes_max: 100 };
+        let now_s = move || Duration::from_secs(clock.load(Ordering::Relaxed));
+        let inbox = Inbox::new(limits, Box::new(now_s));
+        assert!(put(&inbox, Class::Work, "old"));
+        now.store(COMMAND_DEADLINE.as_secs(), Ordering::Relaxed);
+        assert!(put(&inbox, Class::Work, "young"));
+        now.store(COMMAND_DEADLINE.as_secs() + 1, Ordering::Relaxed);
+        assert_eq!(taken(&inbox, 10, 100), ["young"]);
+    }
+
+    #[test]
+    fn an_inbox_that_is_closed_takes_nothing() {
+        let inbox = inbox(10);
+        inbox.close();
+        let refused = inbox.put(submitted(Class::Work, "late")).unwrap_err();
+        assert_eq!(refused.1, Full::Closed);
     }
 
     #[test]
     fn arrivals_are_refused_before_work_is() {
-        let inbox = Inbox::new(InboxLimits { commands_max: 4, bytes_max: 100 });
+        let inbox = inbox(4);
         assert!(put(&inbox, Class::Arrival, "1") && put(&inbox, Class::Arrival, "2"));
         assert!(!put(&inbox, Class::Arrival, "3"));
         assert!(put(&inbox, Class::Work, "4") && put(&inbox, Class::Work, "5"));
         assert!(!put(&inbox, Class::Work, "6"));
-        assert_eq!(taken(&inbox, 1, 100), ["4"]);
+        assert_eq!(taken(&inbox, 1, 100), ["1"]);
         assert!(put(&inbox, Class::Work, "6"));
     }
 
     #[test]
     fn batches_are_bounded_by_bytes_but_never_empty() {
-        let inbox = Inbox::new(InboxLimits { commands_max: 10, bytes_max: 100 });
+        let inbox = inbox(10);
         for text in ["a long one", "short", "short"] {
             assert!(put(&inbox, Class::Work, text));
         }
@@ -218,7 +274,7 @@ mod tests {
 
     #[test]
     fn what_moves_time_begins_an_entry() {
-        let inbox = Inbox::new(InboxLimits { commands_max: 10, bytes_max: 100 });
+        let inbox = inbox(10);
         assert!(put(&inbox, Class::Work, "before"));
         let leads = Submitted { leads: true, ..submitted(Class::Work, "time") };
         assert!(inbox.put(leads).is_ok());

@@ -8,7 +8,7 @@
 //!
 //! Whatever waits when the batcher is free becomes one entry of the log: nothing is delayed to make
 //! batches larger. A bounded number of entries is on its way at a time; behind them the inbox fills
-//! up, and refuses arrivals before it refuses those who finish work.
+//! up, in order, and refuses arrivals long before it refuses those who finish work.
 
 mod answer;
 mod batcher;
@@ -21,5 +21,5 @@ pub use answer::{Answer, ReplyTo};
 pub use batcher::{BatchLimits, Batcher};
 pub use door::{COMMAND_DEADLINE, Door};
 pub use forward::Forwarder;
-pub use inbox::{Class, Inbox, InboxLimits, Submitted, leads_its_entry};
+pub use inbox::{Class, Full, Inbox, InboxLimits, Stopwatch, Submitted, leads_its_entry};
 pub use service::{SubmissionService, answer_from_wire};

@@ -18,6 +18,7 @@ use super::answer::{Answer, ReplyTo};
 use super::door::{COMMAND_DEADLINE, Door};
 use super::forward::COMMANDS_PER_MESSAGE_MAX;
 use super::inbox::{Class, Submitted, leads_its_entry};
+use crate::identity;
 use crate::peers::Directory;
 use crate::rpc::Caller;
 use crate::shutdown::Shutdown;
@@ -55,7 +56,7 @@ impl<RT: AsyncRuntime> Submission for SubmissionService<RT> {
     ) -> Result<Response<Self::SubmitStream>, Status> {
         let caller = request.extensions().get::<Caller>().cloned();
         let caller = caller.ok_or_else(|| Status::unauthenticated("no certificate"))?;
-        let client = if caller.0.as_str().starts_with("node-") {
+        let client = if identity::node_of(&caller.0).is_some() {
             self.directory.check_peer(Some(&caller), request.metadata())?;
             Client::Node
         } else {

@@ -280,7 +280,7 @@ impl SnapshotReceiver {
         self.length
     }
 
-    /// Checks every byte, makes it durable and gives it its name.
+    /// Checks every byte. It gets its name, and outlives a crash, by [`Snapshot::keep`].
     ///
     /// # Errors
     ///
@@ -298,9 +298,7 @@ impl SnapshotReceiver {
             }
             other => other,
         })?;
-        let name = name(&received.meta);
-        self.file.publish(&name)?;
-        Snapshot::open(&*disk, &name)
+        Ok(Snapshot { unnamed: Some(Arc::new(Mutex::new(Some(self.file)))), ..received })
     }
 }
 
@@ -314,6 +312,8 @@ pub struct Snapshot {
     length: u64,
     payload_at: u64,
     payload_checksum: u128,
+    /// Of one that came from a peer: its file, until it is kept.
+    unnamed: Option<Arc<Mutex<Option<TemporaryFile>>>>,
 }
 
 impl Snapshot {
@@ -332,7 +332,22 @@ impl Snapshot {
         }
         let Head { meta, payload_checksum, .. } = head;
         let file = Arc::new(Mutex::new(file));
-        Ok(Self { meta, path, file, length, payload_at, payload_checksum })
+        Ok(Self { meta, path, file, length, payload_at, payload_checksum, unnamed: None })
+    }
+
+    /// Makes one that came from a peer durable and gives it its name; any other has one. Done once
+    /// Raft has taken it: a name for one that Raft then refuses would make a restart begin with
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Io`].
+    pub fn keep(&self) -> Result<(), StorageError> {
+        let Some(unnamed) = &self.unnamed else { return Ok(()) };
+        match unnamed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(file) => file.publish(&name(&self.meta)),
+            None => Ok(()),
+        }
     }
 
     /// Bytes of the file.

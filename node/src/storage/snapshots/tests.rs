@@ -111,7 +111,20 @@ fn a_peer_receives_the_same_file() {
     let received = receiver.finish().unwrap();
     assert_eq!(received.meta, sent.meta);
     assert_eq!(raw(&received), raw(&sent));
+    assert!(peer.latest().unwrap().is_none(), "not before Raft has taken it");
+    received.keep().unwrap();
     assert_eq!(files(&folder), [name(&sent.meta)]);
+    assert_eq!(raw(&received), raw(&sent));
+}
+
+#[test]
+fn one_that_raft_does_not_take_leaves_no_trace() {
+    let (_folder, store) = new_store();
+    let (folder, peer) = new_store();
+    let mut receiver = peer.receiver().unwrap();
+    receiver.write(&raw(&write(&store, 5, &[7; 1_000]))).unwrap();
+    drop(receiver.finish().unwrap());
+    assert_eq!(files(&folder).len(), 0);
 }
 
 #[test]

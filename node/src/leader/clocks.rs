@@ -1,0 +1,74 @@
+//! Whether this node's clock may be trusted with log time.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use acd::command::ClusterCommand;
+use openraft_rt::AsyncRuntime;
+
+use super::duties::Duties;
+use super::hand_over;
+use crate::peers::CLOCK_ERROR_MAX_MS;
+use crate::raft::NodeId;
+
+/// How often peers are asked for their clocks.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// The same while nothing is in the log: the first stamp waits for it.
+const PROBE_EVERY_AT_FIRST: Duration = Duration::from_millis(50);
+
+impl<RT: AsyncRuntime> Duties<RT> {
+    /// Asks peers what time it is. A node whose clock is wrong gives the lead away; a leader whose
+    /// log time is far behind sets it.
+    pub(super) async fn compare_clocks(self: Arc<Self>) {
+        let mut fit = true;
+        let mut slow = BTreeSet::new();
+        loop {
+            self.neighbours.ask(&self.peers, &self.directory, &self.wall).await;
+            self.watch_round_trips(&mut slow);
+            let error_ms = self.neighbours.clock_error_ms();
+            // Without enough answers the last verdict stands.
+            let fits = error_ms.map_or(fit, |error| error.abs() <= CLOCK_ERROR_MAX_MS);
+            if fits != fit {
+                fit = fits;
+                self.raft.runtime_config().elect(fit);
+                match fit {
+                    true => tracing::info!("the clock is right again; this node may lead"),
+                    false => tracing::error!(
+                        error_ms,
+                        "the clock of this node is wrong: it does not lead. Check its time service"
+                    ),
+                }
+            }
+            if self.leads() && !fit {
+                hand_over(&self.raft, &self.neighbours).await;
+            } else if self.leads()
+                && self.neighbours.majority_agrees(&self.directory)
+                && let Some(to) = self.clock.correction()
+                && !self.state.view().centre().is_replay()
+            {
+                let answer = self.write(ClusterCommand::SetTime { to }).await;
+                tracing::warn!(to_ms = to.0, ?answer, "log time was far behind; it is set");
+            }
+            let is_new = self.clock.is_new();
+            RT::sleep(if is_new { PROBE_EVERY_AT_FIRST } else { PROBE_EVERY }).await;
+        }
+    }
+
+    /// Says so, once, when a peer is further away than this node's times are made for. A leader whose
+    /// followers answer later than its heartbeat allows is taken for gone.
+    fn watch_round_trips(&self, slow: &mut BTreeSet<NodeId>) {
+        for (node, reading) in self.neighbours.readings() {
+            if reading.round_trip <= self.round_trip_max {
+                slow.remove(&node);
+            } else if slow.insert(node) {
+                tracing::warn!(
+                    node,
+                    round_trip_ms = reading.round_trip.as_millis() as u64,
+                    "this peer is further away than the profile in node.toml is for: choose the \
+                     next slower one on every node"
+                );
+            }
+        }
+    }
+}
