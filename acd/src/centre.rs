@@ -70,6 +70,10 @@ pub struct Centre {
     pub(crate) to_finish: Vec<Slot<Site>>,
     /// Something was deleted: classes in which nobody is are forgotten.
     pub(crate) forget_classes: bool,
+
+    /// A bug put in on purpose.
+    #[cfg(feature = "mutations")]
+    pub(crate) mutation: Option<crate::Mutation>,
 }
 
 /// How far the application of an entry has come.
@@ -191,6 +195,11 @@ impl Centre {
 
     /// The state hash: the same on every replica that applied the same log.
     pub fn state_hash(&self) -> u128 {
+        let remembered = if mutated!(self, MemoryNotInSnapshot) {
+            [0, 0]
+        } else {
+            [self.closed.sum(), self.requests.sum()]
+        };
         let tables = [
             self.contacts.sum(),
             self.agents.sum(),
@@ -199,10 +208,8 @@ impl Centre {
             self.skills.sum(),
             self.calendars.sum(),
             self.principals.sum(),
-            self.closed.sum(),
-            self.requests.sum(),
         ];
-        tables.into_iter().fold(self.globals_hash(), u128::wrapping_add)
+        tables.into_iter().chain(remembered).fold(self.globals_hash(), u128::wrapping_add)
     }
 
     /// The state hash computed from nothing.

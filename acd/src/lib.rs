@@ -4,6 +4,9 @@
 
 extern crate alloc;
 
+#[macro_use]
+mod mutation;
+
 pub mod agent;
 mod apply;
 pub mod catalogue;
@@ -39,3 +42,5 @@ mod timers;
 
 pub use centre::{Centre, Tables};
 pub use estimate::{ExpectedWait, Position};
+#[cfg(feature = "mutations")]
+pub use mutation::Mutation;

@@ -6,8 +6,10 @@
 //!        all is healed; everybody is served; nodes must agree
 //! ```
 
+use std::any::Any;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use acd::ids::{NodeId, PrincipalId, SiteId};
@@ -21,9 +23,10 @@ use crate::checks::{Bounds, Invariant, Verdict, judge};
 use crate::cluster::{ADMIN, Cluster};
 use crate::door::SimDoor;
 use crate::history::{AppliedEntry, FinalNode, History, Recorder, contacts_of};
+use crate::mutation::Mutation;
 use crate::report::Report;
 use crate::sim::clock::START_MS;
-use crate::sim::faults::{inject, plan};
+use crate::sim::faults::{Subject, inject, plan};
 use crate::sim::{Network, NodeRuntime, World, run};
 use crate::workload::{Floor, Plan};
 
@@ -52,6 +55,8 @@ pub struct Outcome {
 struct Records {
     recorder: Recorder,
     run: usize,
+    #[cfg(feature = "mutations")]
+    mutation: Option<acd::Mutation>,
 }
 
 impl Observer for Records {
@@ -77,26 +82,76 @@ impl Observer for Records {
             self.recorder.restored(self.run, index, hash);
         }
     }
+
+    #[cfg(feature = "mutations")]
+    fn mutation(&self) -> Option<acd::Mutation> {
+        self.mutation
+    }
 }
 
 /// Runs a seed.
 pub fn run_seed(seed: u64) -> Outcome {
-    run(seed, move |world| simulate(world, seed))
+    run_mutated(seed, None)
 }
 
-async fn simulate(world: World, seed: u64) -> Outcome {
-    let recorder = Recorder::on::<NodeRuntime>(LogTime(START_MS));
+/// Runs a seed on a program with a bug. A panic, a node that does not start again among them, ends
+/// the run and fails it; what was recorded until then is judged all the same.
+pub fn run_mutated(seed: u64, mutation: Option<Mutation>) -> Outcome {
+    let recorder = Arc::new(OnceLock::new());
+    let simulated = {
+        let recorder = recorder.clone();
+        let test = move |world| simulate(world, seed, mutation, recorder);
+        // Of what a panic may have left half done, only the recorder is looked at again, and that
+        // adds one thing at a time.
+        catch_unwind(AssertUnwindSafe(|| run(seed, test)))
+    };
+    let (faults, stopped) = match simulated {
+        Ok(faults) => (faults, None),
+        Err(payload) => (BTreeMap::new(), Some(words(payload.as_ref()))),
+    };
+    let history = recorder.get().map(Recorder::history).unwrap_or_default();
+    let verdicts = judge(&history, Bounds::default());
+    let mut report = Report::new(seed, 1, faults, &history, &verdicts);
+    report.stopped = stopped;
+    Outcome { report, verdicts, history }
+}
+
+/// What a panic said.
+fn words(payload: &(dyn Any + Send)) -> String {
+    let said = payload.downcast_ref::<String>().map(String::as_str);
+    said.or(payload.downcast_ref::<&str>().copied()).unwrap_or("no words").to_owned()
+}
+
+/// Runs it all; how often each fault was injected. The recorder is put where it can be found should
+/// this panic.
+async fn simulate(
+    world: World,
+    seed: u64,
+    mutation: Option<Mutation>,
+    shared: Arc<OnceLock<Recorder>>,
+) -> BTreeMap<String, u64> {
+    let recorder = shared.get_or_init(|| Recorder::on::<NodeRuntime>(LogTime(START_MS)));
     let network = Network::new(&world);
     let observers = {
         let recorder = recorder.clone();
         Arc::new(move |node| {
             let run = recorder.started(node);
-            Arc::new(Records { recorder: recorder.clone(), run }) as Arc<dyn Observer>
+            Arc::new(Records {
+                recorder: recorder.clone(),
+                run,
+                #[cfg(feature = "mutations")]
+                mutation: mutation.and_then(|mutation| mutation.of_centre(node)),
+            }) as Arc<dyn Observer>
         })
     };
     let sites = if seed % 4 == 3 { &SITES[..] } else { &SITES[..3] };
     let profile = if seed.is_multiple_of(2) { Profile::Metro } else { Profile::City };
     let cluster = Arc::new(Cluster::found(&world, &network, sites, profile, observers));
+    if let Some(mutation) = mutation {
+        for node in cluster.nodes() {
+            cluster.log(node).set_mutations(mutation.of_log());
+        }
+    }
     for node in cluster.nodes() {
         cluster.start_node(node).await;
     }
@@ -122,11 +177,7 @@ async fn simulate(world: World, seed: u64) -> Outcome {
     wait_until(&world, SETTLE, || agree(&cluster)).await;
     recorder.ended(cluster.nodes().iter().map(|node| look_at(&cluster, *node)).collect());
 
-    let history = recorder.history();
-    let verdicts = judge(&history, Bounds::default());
-    let faults = injected.into_iter().map(|(name, n)| (name.to_owned(), n as u64)).collect();
-    let report = Report::new(seed, 1, faults, &history, &verdicts);
-    Outcome { report, verdicts, history }
+    injected.into_iter().map(|(name, n)| (name.to_owned(), n as u64)).collect()
 }
 
 /// Whether all nodes follow one leader and are equally far.

@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod door;
 pub mod history;
 pub mod layer1;
+pub mod mutation;
 pub mod report;
 pub mod sim;
 pub mod workload;

@@ -12,7 +12,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chaos_tests::checks::Verdict;
-use chaos_tests::layer1::{Outcome, run_seed};
+use chaos_tests::layer1::{Outcome, run_mutated};
+use chaos_tests::mutation::Mutation;
 use clap::{Parser, ValueEnum};
 
 /// Runs seeds of the fault tests.
@@ -33,6 +34,27 @@ struct Arguments {
     /// How to print.
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
+    /// Run a program with this bug, until a seed fails. Succeeds if one does.
+    #[cfg(feature = "mutations")]
+    #[arg(long, value_enum)]
+    mutate: Option<Mutation>,
+    /// With a bug: run all seeds, and count those that fail.
+    #[cfg(feature = "mutations")]
+    #[arg(long, requires = "mutate")]
+    count: bool,
+}
+
+impl Arguments {
+    #[cfg(feature = "mutations")]
+    fn mutation(&self) -> (Option<Mutation>, bool) {
+        (self.mutate, self.mutate.is_some() && !self.count)
+    }
+
+    /// The bug, and whether the first seed that fails is enough.
+    #[cfg(not(feature = "mutations"))]
+    fn mutation(&self) -> (Option<Mutation>, bool) {
+        (None, false)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -49,6 +71,7 @@ fn range(text: &str) -> Result<Range<u64>, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let (mutation, first_is_enough) = arguments.mutation();
     let seeds = match (arguments.seed, arguments.seeds) {
         (Some(seed), _) => seed..seed + 1,
         (None, Some(seeds)) => seeds,
@@ -61,13 +84,13 @@ fn main() -> ExitCode {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
+                    // A panic while printing ends the program anyhow.
+                    let totals = || totals.lock().unwrap_or_else(|e| e.into_inner());
+                    if seed >= seeds.end || (first_is_enough && !totals().failed.is_empty()) {
                         return;
                     }
-                    let outcome = run_seed(seed);
-                    // A panic while printing ends the program anyhow.
-                    let mut totals = totals.lock().unwrap_or_else(|e| e.into_inner());
-                    totals.add(seed, &outcome, arguments.output);
+                    let outcome = run_mutated(seed, mutation);
+                    totals().add(seed, &outcome, arguments.output);
                 }
             });
         }
@@ -76,7 +99,8 @@ fn main() -> ExitCode {
     if arguments.output == Format::Text {
         totals.print();
     }
-    if totals.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let must_fail = mutation.is_some();
+    if totals.failed.is_empty() != must_fail { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// What all seeds came to.
@@ -86,6 +110,8 @@ struct Totals {
     acknowledged: usize,
     faults: BTreeMap<String, u64>,
     failed: Vec<u64>,
+    /// Seeds that each invariant failed, or that ended early.
+    found: BTreeMap<String, u64>,
 }
 
 impl Totals {
@@ -105,10 +131,17 @@ impl Totals {
         }
         self.failed.push(seed);
         eprintln!("seed {seed} fails:");
+        if let Some(why) = &report.stopped {
+            *self.found.entry("stopped".to_owned()).or_default() += 1;
+            eprintln!("  the run was stopped: {why}");
+        }
         for (invariant, verdict) in &outcome.verdicts {
             match verdict {
                 Verdict::True => {}
-                Verdict::False { why, at } => eprintln!("  {invariant}: false at {at}: {why}"),
+                Verdict::False { why, at } => {
+                    *self.found.entry(invariant.to_string()).or_default() += 1;
+                    eprintln!("  {invariant}: false at {at}: {why}");
+                }
                 Verdict::Unknown { why } => eprintln!("  {invariant}: unknown: {why}"),
             }
         }
@@ -124,5 +157,9 @@ impl Totals {
             self.acknowledged,
             faults.join(", ")
         );
+        let found: Vec<_> = self.found.iter().map(|(who, n)| format!("{who} {n}")).collect();
+        if !found.is_empty() {
+            println!("found by: {}; seeds: {:?}", found.join(", "), self.failed);
+        }
     }
 }

@@ -18,6 +18,9 @@ pub struct Report {
     pub operations_acknowledged: usize,
     /// How often each fault was injected.
     pub faults: BTreeMap<String, u64>,
+    /// Why the run ended before its time, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
     /// "true", "false" or "unknown", by invariant.
     pub invariants: BTreeMap<String, &'static str>,
     /// The canonical hash of the history, in hexadecimal.
@@ -39,15 +42,15 @@ impl Report {
             layer,
             operations_acknowledged: history.acknowledged(),
             faults,
+            stopped: None,
             invariants: words.collect(),
             history_hash: format!("{:032x}", history.hash()),
         }
     }
 
-    /// Whether every invariant was shown to hold. Unknown fails.
+    /// Whether the run came to its end and every invariant was shown to hold. Unknown fails.
     pub fn passes(&self) -> bool {
-        Invariant::ALL.iter().all(|which| {
-            self.invariants.get(&which.to_string()).is_some_and(|word| *word == "true")
-        })
+        let holds = |which: &Invariant| self.invariants.get(&which.to_string()) == Some(&"true");
+        self.stopped.is_none() && Invariant::ALL.iter().all(holds)
     }
 }

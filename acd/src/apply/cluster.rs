@@ -27,7 +27,9 @@ impl Centre {
             ClusterCommand::TermStarted { leader, gap } => {
                 self.require_first()?;
                 self.find_node(leader)?;
-                self.add_gap(gap);
+                if !mutated!(self, DeadlineInGap) {
+                    self.add_gap(gap);
+                }
                 self.fire_due();
                 self.events.push(Event::TermStarted { leader, gap });
                 Ok(self.time())

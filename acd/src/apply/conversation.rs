@@ -28,13 +28,14 @@ impl Centre {
             return self.repeat_after_close(principal, &command);
         };
         let found = self.contacts.get(slot);
-        let Some(with) = found.stage.engagement().filter(|with| with.token == token) else {
+        let fits = |with: &Engagement| with.token == token || mutated!(self, FenceNotChecked);
+        let Some(with) = found.stage.engagement().filter(fits) else {
             return self.repeat_after_offer(principal, slot, &command);
         };
         let agent = self.agents.get(with.agent).id().clone();
         self.check_owner(principal, agent.as_str())?;
         let present = self.agents.get(with.agent).session.map(|s| s.epoch);
-        if session.is_some() && session != present {
+        if session.is_some() && session != present && !mutated!(self, FenceNotChecked) {
             return Err(Rejection::StaleSession { agent: agent.as_str().into() });
         }
         match command {

@@ -27,6 +27,9 @@ impl Centre {
         while !gained.is_empty() || !self.to_match.is_empty() {
             gained.sort_unstable_by_key(|agent| self.agents.get(*agent).idle);
             gained.dedup();
+            if mutated!(self, OtherOrder) {
+                gained.reverse();
+            }
             for agent in gained {
                 while let Some(contact) = self.matcher.best_contact(agent, view!(self)) {
                     self.offer_to_best(contact);
@@ -37,6 +40,9 @@ impl Centre {
             contacts.retain(|c| self.contacts.try_get(*c).is_some());
             contacts.sort_unstable_by_key(|c| self.contacts.get(*c).place());
             contacts.dedup();
+            if mutated!(self, OtherOrder) {
+                contacts.reverse();
+            }
             for contact in &contacts {
                 self.offer_to_best(*contact);
             }

@@ -57,6 +57,9 @@ impl Centre {
     pub(crate) fn return_to_queue(&mut self, slot: Slot<Contact>) {
         let contact = self.contacts.get_mut(slot);
         contact.stage = Stage::Queued;
+        if mutated!(self, ArrivalResetOnRequeue) {
+            contact.effective = self.clocks.now.0 as i64;
+        }
         if self.clocks.attended() >= contact.wait_deadline {
             return self.give_up_waiting(slot, false);
         }

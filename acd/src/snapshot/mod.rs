@@ -134,11 +134,18 @@ impl Centre {
             to_match,
             to_finish,
             forget_classes,
+            #[cfg(feature = "mutations")]
+                mutation: _,
         } = self;
         debug_assert!(
             touched.is_empty() && to_match.is_empty() && to_finish.is_empty() && !forget_classes,
             "a snapshot is taken between entries"
         );
+        let (closed, requests) = if mutated!(self, MemoryNotInSnapshot) {
+            (Chunks::default(), Vec::new())
+        } else {
+            (closed.fork(), requests.fork())
+        };
         Snapshot {
             globals: Globals {
                 cluster: cluster.clone(),
@@ -160,8 +167,8 @@ impl Centre {
             principals: principals.fork(),
             ingresses: ingresses.clone(),
             contacts: contacts.fork(),
-            closed: closed.fork(),
-            requests: requests.fork(),
+            closed,
+            requests,
             state_hash: self.state_hash(),
         }
     }

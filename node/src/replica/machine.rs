@@ -66,6 +66,8 @@ impl Machine {
                 membership: StoredMembership::default(),
             },
         };
+        #[cfg(feature = "mutations")]
+        let inner = mutated(inner, &parts);
         if let Some(observer) = &parts.observer {
             observer.restored(inner.applied, inner.centre.state_hash());
         }
@@ -178,6 +180,13 @@ fn must_halt(event: &Event) -> Option<Halt> {
     }
 }
 
+/// A state with the bug that this replica is to have.
+#[cfg(feature = "mutations")]
+fn mutated(mut inner: Inner, parts: &Parts) -> Inner {
+    inner.centre.mutate(parts.observer.as_ref().and_then(|observer| observer.mutation()));
+    inner
+}
+
 /// Reads a snapshot into a state.
 fn read(snapshot: &Snapshot) -> Result<Inner, StorageError> {
     let mut restorer = Some(Restorer::new());
@@ -253,6 +262,8 @@ impl<RT: AsyncRuntime> RaftStateMachine<Types<RT>> for Machine {
         })
         .await?
         .map_err(io::Error::other)?;
+        #[cfg(feature = "mutations")]
+        let inner = mutated(inner, &self.parts);
         if let Some(observer) = &self.parts.observer {
             observer.restored(inner.applied, inner.centre.state_hash());
         }

@@ -12,6 +12,11 @@ pub trait Observer: Send + Sync + 'static {
     fn applied(&self, entry: Applied<'_>);
     /// The state was replaced by that of a snapshot, or read from one at the start.
     fn restored(&self, at: Option<LogId>, hash: u128);
+    /// Which bug this replica has.
+    #[cfg(feature = "mutations")]
+    fn mutation(&self) -> Option<acd::Mutation> {
+        None
+    }
 }
 
 /// An entry and what came of it.
