@@ -50,8 +50,8 @@ pub enum Fault {
     PowerCut {
         /// Which.
         nodes: Vec<u64>,
-        /// Right after the how many-th append of the first of them; at once if `None`.
-        at_append: Option<u64>,
+        /// When exactly; at once if `None`.
+        at_append: Option<AtAppend>,
     },
     /// A node stops and goes on as if nothing had been.
     Pause {
@@ -127,6 +127,16 @@ pub enum Fault {
     },
 }
 
+/// A moment at which nodes have much that is not synced.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AtAppend {
+    /// Right after the how many-th append of the first of them; 1 is the next.
+    pub nth: u64,
+    /// How long their disks take to sync until then. With disks as fast as ever, hardly anybody has
+    /// been told anything yet of what is lost.
+    pub fsync: Duration,
+}
+
 impl Fault {
     /// Names of all faults.
     pub const NAMES: [&str; 16] = [
@@ -194,7 +204,10 @@ impl Fault {
             "power_cut" => {
                 let least = nodes.len() / 2 + 1;
                 shuffled.truncate(rng.random_range(least..=nodes.len()));
-                let at_append = rng.random_bool(0.7).then(|| rng.random_range(1..=20));
+                let at_append = rng.random_bool(0.7).then(|| AtAppend {
+                    nth: rng.random_range(1..=20),
+                    fsync: Duration::from_millis(rng.random_range(0..300)),
+                });
                 Self::PowerCut { nodes: shuffled, at_append }
             }
             "pause" => Self::Pause { node },
@@ -284,7 +297,7 @@ pub trait Subject: Send + Sync + 'static {
 
 /// Carries a plan out, and returns when its last fault has ended, with how many of each name there
 /// were. A fault is left out if it would end the life of a node that is already down, or about to
-/// be.
+/// be; of a power cut, only such nodes are.
 pub async fn inject<S: Subject>(
     world: &World,
     network: &Network,
@@ -322,17 +335,24 @@ struct Injector<S> {
 
 impl<S: Subject> Injector<S> {
     async fn inject(&self, planned: Planned) {
-        let Planned { at, lasts, fault } = planned;
+        let Planned { at, lasts, mut fault } = planned;
         self.world.sleep(at).await;
-        let ends = fault.ends();
-        {
+        let ends = {
             let mut down = lock(&self.down);
+            // A power cut takes what is left.
+            if let Fault::PowerCut { nodes, .. } = &mut fault
+                && nodes.iter().any(|node| !down.contains(node))
+            {
+                nodes.retain(|node| !down.contains(node));
+            }
+            let ends = fault.ends();
             if ends.iter().any(|node| down.contains(node)) {
                 self.world.event(format_args!("left out: {fault:?}"));
                 return;
             }
             down.extend(&ends);
-        }
+            ends
+        };
         self.world.event(format_args!("{fault:?} for {lasts:?}"));
         *lock(&self.done).entry(fault.name()).or_default() += 1;
         self.carry_out(&fault, lasts).await;
@@ -356,8 +376,14 @@ impl<S: Subject> Injector<S> {
                 world.kill(Host::Node(*node));
                 world.sleep(lasts).await;
             }
-            Fault::PowerCut { nodes, at_append: Some(nth) } => {
+            Fault::PowerCut { nodes, at_append: Some(AtAppend { nth, fsync }) } => {
+                for node in nodes {
+                    subject.log(*node).set_fsync(*fsync..*fsync * 2);
+                }
                 self.crash_at_append(nodes, *nth, lasts).await;
+                for node in nodes {
+                    subject.log(*node).set_fsync(FSYNC);
+                }
             }
             Fault::PowerCut { nodes, at_append: None } => {
                 self.power_cut(nodes);
