@@ -21,7 +21,7 @@ use rand::rngs::SmallRng;
 
 use crate::sim::clock::START_MS;
 use crate::sim::faults::Subject;
-use crate::sim::{Host, Network, NodeRuntime, SimDisk, SimLog, SimWallClock, World, lock};
+use crate::sim::{Host, Life, Network, NodeRuntime, SimDisk, SimLog, SimWallClock, World, lock};
 
 /// Where nodes listen.
 pub(crate) const PORT: u16 = 7400;
@@ -49,7 +49,7 @@ pub struct Cluster {
     tls: BTreeMap<u64, Tls>,
     disks: BTreeMap<u64, SimDisk>,
     logs: BTreeMap<u64, SimLog>,
-    running: Mutex<BTreeMap<u64, Node<NodeRuntime>>>,
+    running: Mutex<BTreeMap<u64, (Life, Node<NodeRuntime>)>>,
     observers: Observers,
 }
 
@@ -125,7 +125,7 @@ impl Cluster {
 
     /// The running node, if it was started and has not crashed since.
     pub fn node(&self, number: u64) -> Option<Node<NodeRuntime>> {
-        lock(&self.running).get(&number).cloned()
+        lock(&self.running).get(&number).map(|(_, node)| node.clone())
     }
 
     /// A certificate for somebody who uses the cluster.
@@ -145,13 +145,20 @@ impl Cluster {
 
     /// The leader that most nodes follow, if it says itself that it leads.
     pub fn leader(&self) -> Option<u64> {
-        let running = lock(&self.running).clone();
-        let leads = |node: &&Node<NodeRuntime>| node.raft().as_leader().is_ok();
-        let leaders: Vec<_> = running.values().filter(leads).map(Node::number).collect();
-        match leaders[..] {
+        match self.leaders()[..] {
             [leader] => Some(leader),
             _ => None,
         }
+    }
+
+    /// The running nodes that say of themselves that they lead. One that was cut off may not know
+    /// that it does not any more.
+    pub fn leaders(&self) -> Vec<u64> {
+        let running = lock(&self.running).clone();
+        let leads = |(life, node): &&(Life, Node<NodeRuntime>)| {
+            self.world.is_alive(*life) && node.raft().as_leader().is_ok()
+        };
+        running.values().filter(leads).map(|(_, node)| node.number()).collect()
     }
 
     /// Whom a node follows.
@@ -180,7 +187,7 @@ impl Cluster {
             Ok(Ok(node)) => {
                 // It may have crashed the moment it was up.
                 if self.world.is_alive(life) {
-                    lock(&self.running).insert(number, node);
+                    lock(&self.running).insert(number, (life, node));
                 }
             }
             Ok(Err(error)) => panic!("node {number} does not start: {error}"),

@@ -7,6 +7,7 @@
 //! ```
 
 use std::any::Any;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
@@ -27,7 +28,7 @@ use crate::mutation::Mutation;
 use crate::report::Report;
 use crate::sim::clock::START_MS;
 use crate::sim::faults::{Subject, inject, plan};
-use crate::sim::{Network, NodeRuntime, World, run};
+use crate::sim::{Host, Network, NodeRuntime, World, run};
 use crate::workload::{Floor, Plan};
 
 /// Cities of the nodes; every fourth seed has all five, the others the first three.
@@ -57,6 +58,8 @@ struct Records {
     run: usize,
     #[cfg(feature = "mutations")]
     mutation: Option<acd::Mutation>,
+    #[cfg(feature = "mutations")]
+    hides_gaps: bool,
 }
 
 impl Observer for Records {
@@ -86,6 +89,11 @@ impl Observer for Records {
     #[cfg(feature = "mutations")]
     fn mutation(&self) -> Option<acd::Mutation> {
         self.mutation
+    }
+
+    #[cfg(feature = "mutations")]
+    fn hides_gaps(&self) -> bool {
+        self.hides_gaps
     }
 }
 
@@ -141,6 +149,8 @@ async fn simulate(
                 run,
                 #[cfg(feature = "mutations")]
                 mutation: mutation.and_then(|mutation| mutation.of_centre(node)),
+                #[cfg(feature = "mutations")]
+                hides_gaps: mutation == Some(Mutation::GapNotAnnounced),
             }) as Arc<dyn Observer>
         })
     };
@@ -161,6 +171,7 @@ async fn simulate(
     })
     .await;
 
+    drop(world.spawn_on(Host::Outside, end_with_a_halt(cluster.clone())));
     let door = Arc::new(SimDoor::new(&world, &network, &cluster));
     let site = |site: &&str| SiteId::new(site).expect("a proper site");
     let nodes = cluster.nodes().into_iter().map(NodeId).zip(sites.iter().map(site)).collect();
@@ -171,7 +182,13 @@ async fn simulate(
     let faults = plan(seed, FAULTS, &cluster.nodes());
     let numbers = cluster.nodes();
     let injected = inject(&world, &network, &numbers, &cluster, faults);
-    let (injected, ()) = futures::join!(injected, floor.serve::<NodeRuntime>());
+    let over = Cell::new(false);
+    let faults = async {
+        let (injected, ()) = futures::join!(injected, floor.serve::<NodeRuntime>());
+        over.set(true);
+        injected
+    };
+    let (injected, ()) = futures::join!(faults, note_leaderless(&cluster, recorder, &over));
     recorder.healed();
     floor.finish::<NodeRuntime>(FINISH).await;
     wait_until(&world, SETTLE, || agree(&cluster)).await;
@@ -199,6 +216,41 @@ fn look_at(cluster: &Cluster, number: u64) -> FinalNode {
         applied: node.state().last_applied(),
         hash: view.centre().state_hash(),
         contacts: contacts_of(view.centre()),
+    }
+}
+
+/// Ends the run when a replica refuses to go on: there is no fault of which it may. Whoever watches
+/// it would ask it again and again for the rest of the run.
+async fn end_with_a_halt(cluster: Arc<Cluster>) {
+    loop {
+        for number in cluster.nodes() {
+            if let Some(node) = cluster.node(number)
+                && let Some(halt) = node.state().halted()
+            {
+                panic!("node {number} stopped: {halt}");
+            }
+        }
+        NodeRuntime::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Notes the times in which no node leads, or believes that it does. Only those: a leader that is
+/// cut off writes what it hears into its log, and may be heard of again.
+async fn note_leaderless(cluster: &Cluster, recorder: &Recorder, over: &Cell<bool>) {
+    let mut since = None;
+    loop {
+        match (since, cluster.leaders().is_empty() && !over.get()) {
+            (None, true) => since = Some(recorder.now()),
+            (Some(from), false) => {
+                recorder.leaderless(from, recorder.now());
+                since = None;
+            }
+            _ => {}
+        }
+        if over.get() {
+            return;
+        }
+        NodeRuntime::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -24,6 +24,9 @@ pub enum Mutation {
     /// A gap without a leader uses up people's time.
     #[cfg(feature = "mutations")]
     DeadlineInGap,
+    /// A new leader says nothing of the time before it, which uses up people's time.
+    #[cfg(feature = "mutations")]
+    GapNotAnnounced,
     /// One replica matches in another order.
     #[cfg(feature = "mutations")]
     OtherOrder,
@@ -48,7 +51,7 @@ impl Mutation {
         /// The one that differs from the others.
         const ODD: u64 = 2;
         match self {
-            Self::ReplyBeforeFsync | Self::VoteNotPersisted => None,
+            Self::ReplyBeforeFsync | Self::VoteNotPersisted | Self::GapNotAnnounced => None,
             Self::FenceNotChecked => Some(acd::Mutation::FenceNotChecked),
             Self::ArrivalResetOnRequeue => Some(acd::Mutation::ArrivalResetOnRequeue),
             Self::MemoryNotInSnapshot => Some(acd::Mutation::MemoryNotInSnapshot),

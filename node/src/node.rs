@@ -199,6 +199,8 @@ impl<RT: AsyncRuntime> Node<RT> {
         let snapshot_due = Arc::new(Notify::new());
         let clock = LogClock::<RT>::new(deps.wall.clone(), deps.last_stamp);
         let segments = SegmentWriter::start::<RT>(records.clone());
+        #[cfg(feature = "mutations")]
+        let hides_gaps = deps.observer.as_ref().is_some_and(|observer| observer.hides_gaps());
         let machine = Machine::open(Parts {
             snapshots: snapshots.clone(),
             segments: segments.clone(),
@@ -251,6 +253,8 @@ impl<RT: AsyncRuntime> Node<RT> {
             directory: directory.clone(),
             leadership: leadership.clone(),
             shutdown: shutdown.clone(),
+            #[cfg(feature = "mutations")]
+            hides_gaps,
         };
         spawn_vital::<RT>("the batcher", &state, &shutdown, batcher.run());
         let duties = Duties {

@@ -17,6 +17,11 @@ pub trait Observer: Send + Sync + 'static {
     fn mutation(&self) -> Option<acd::Mutation> {
         None
     }
+    /// Whether this node, when it leads, says nothing of the gap before.
+    #[cfg(feature = "mutations")]
+    fn hides_gaps(&self) -> bool {
+        false
+    }
 }
 
 /// An entry and what came of it.

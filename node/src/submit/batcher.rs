@@ -62,6 +62,9 @@ pub struct Batcher<RT: AsyncRuntime> {
     pub directory: Directory,
     /// The end.
     pub shutdown: Shutdown,
+    /// A bug put in on purpose: gaps are not announced.
+    #[cfg(feature = "mutations")]
+    pub hides_gaps: bool,
 }
 
 /// Whether a term could be begun.
@@ -150,6 +153,8 @@ impl<RT: AsyncRuntime> Batcher<RT> {
             return Begun::NotNow;
         }
         let (stamp, gap) = self.clock.begin_term();
+        #[cfg(feature = "mutations")]
+        let gap = if self.hides_gaps { acd::time::Millis::ZERO } else { gap };
         let command = ClusterCommand::TermStarted { leader: acd::ids::NodeId(self.node), gap };
         let submission = Submission::new(self.principal.clone(), command.into());
         let commands: [Bytes; 1] = [encode_submission(&submission).into()];
