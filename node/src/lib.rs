@@ -2,11 +2,13 @@
 //! machine of the crate `acd`.
 
 pub mod config;
+pub mod daemon;
 pub mod explain;
 pub mod founding;
 pub mod identity;
 pub mod leader;
 mod node;
+pub mod panics;
 pub mod peers;
 pub mod raft;
 pub mod replica;

@@ -1,7 +1,7 @@
 //! A node's folder, read and checked before anything starts.
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::{ConfigError, NodeConfig};
 use crate::explain::{Explain, Explanation};
@@ -11,6 +11,8 @@ use crate::identity::{Identity, IdentityError};
 /// All that a node is told and given.
 #[derive(Debug)]
 pub struct Setup {
+    /// Where that was.
+    pub folder: PathBuf,
     /// What it is told.
     pub config: NodeConfig,
     /// Who it is.
@@ -64,13 +66,13 @@ impl Setup {
             Err(ConfigError::File { error, .. }) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error.into()),
         };
-        let setup = Self { config, identity, founding };
+        let setup = Self { folder: folder.to_owned(), config, identity, founding };
         setup.check()?;
         Ok(setup)
     }
 
     fn check(&self) -> Result<(), SetupError> {
-        let Self { config, identity, founding } = self;
+        let Self { config, identity, founding, .. } = self;
         let number = config.node.0;
         if identity.node() != Some(config.node) {
             return Err(SetupError::Mismatch {

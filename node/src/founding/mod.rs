@@ -123,7 +123,8 @@ impl Founded {
 
 /// Ends the founding for a node, durably: from now on an empty log in its folder is a lost disk and
 /// not a new cluster, in which the node would vote anew about what it had already agreed to. To be
-/// called when the node has applied the cluster's first command; doing it again does nothing.
+/// called when the node has applied what the founding writes into the log; doing it again does
+/// nothing.
 pub fn close(folder: &Path) -> io::Result<()> {
     match fs::rename(folder.join(FOUNDING_FILE), folder.join(FOUNDED_FILE)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

@@ -9,11 +9,9 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use openraft::raft::ReadPolicy;
 use openraft_rt::{AsyncRuntime, Instant as _};
-use prost::Message;
 use proto::peer::v1;
 use proto::peer::v1::peer_client::PeerClient;
 use proto::peer::v1::peer_server::Peer;
-use proto::stored::v1::EntryStamp;
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -21,8 +19,8 @@ use super::convert;
 use super::members::Directory;
 use super::network::Peers;
 use crate::leader::LogClock;
-use crate::raft::stored::{vote_from_stored, vote_to_stored};
-use crate::raft::{NodeId, Payload, Raft, Vote};
+use crate::raft::stored::{payload_from_bytes, stamp, vote_from_stored, vote_to_stored};
+use crate::raft::{NodeId, Raft, Vote};
 use crate::replica::{Batch, RECORDS_PER_SEGMENT, SegmentWriter, State};
 use crate::rpc::{Caller, Channel};
 use crate::storage::records::{LoggedRecord, RecordStore};
@@ -149,13 +147,8 @@ impl<RT: AsyncRuntime> PeerService<RT> {
 
 /// The stamp of the last entry of an append that has one.
 fn last_stamp(request: &v1::AppendRequest) -> Option<LogTime> {
-    request.entries.iter().rev().find_map(|entry| {
-        match crate::raft::stored::payload_from_bytes(entry.payload.clone()).ok()? {
-            // What follows the stamp is skipped, not copied.
-            Payload::Normal(entry) => Some(LogTime(EntryStamp::decode(&*entry.0).ok()?.stamp_ms)),
-            _ => None,
-        }
-    })
+    let stamp_of = |payload| stamp(&payload_from_bytes(payload).ok()?);
+    request.entries.iter().rev().find_map(|entry| stamp_of(entry.payload.clone()))
 }
 
 #[tonic::async_trait]

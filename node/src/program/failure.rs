@@ -4,10 +4,12 @@ use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
 use node::config::ConfigError;
+use node::daemon::DaemonError;
 use node::explain::{Explain, Explanation};
 use node::founding::FoundingError;
 use node::identity::IdentityError;
 use node::setup::SetupError;
+use node::storage::StorageError;
 
 /// Refused, or ended by itself.
 pub const REFUSED: u8 = 1;
@@ -61,6 +63,21 @@ impl Failure {
         }
     }
 
+    /// The node ran and cannot go on.
+    pub fn ended(why: String) -> Self {
+        Self {
+            explanation: Explanation {
+                code: "E-NODE-ENDED",
+                what: "the node cannot go on".to_owned(),
+                why,
+                remedy: "do what it says above; if it says nothing, start the node again, and \
+                         report it if it stays so"
+                    .to_owned(),
+            },
+            code: REFUSED,
+        }
+    }
+
     /// The system gives no threads or signals.
     pub fn system(error: &io::Error) -> Self {
         Self {
@@ -78,6 +95,21 @@ impl Failure {
 impl From<SetupError> for Failure {
     fn from(error: SetupError) -> Self {
         Self { explanation: error.explain(), code: WRONG_USE }
+    }
+}
+
+impl From<DaemonError> for Failure {
+    fn from(error: DaemonError) -> Self {
+        let code = match &error {
+            DaemonError::Storage(StorageError::Io { .. } | StorageError::LogInUse { .. }) => {
+                UNAVAILABLE
+            }
+            DaemonError::Identity(_) => WRONG_USE,
+            DaemonError::Storage(_) | DaemonError::Alone { .. } | DaemonError::Raft { .. } => {
+                REFUSED
+            }
+        };
+        Self { explanation: error.explain(), code }
     }
 }
 

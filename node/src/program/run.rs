@@ -4,7 +4,9 @@ use std::future::Future;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
+use node::daemon::{Daemon, Last};
 use node::explain::Explanation;
+use node::panics;
 use node::seams::{SystemClock, TcpAcceptor, WallClock};
 use node::setup::Setup;
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,6 +30,7 @@ pub fn run(arguments: &RunArguments) -> ExitCode {
 
 fn try_run(arguments: &RunArguments) -> Result<(), Failure> {
     start_logging(arguments)?;
+    panics::end_the_process();
     let setup = Setup::load(&arguments.data, SystemClock.now_ms())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
@@ -43,7 +46,7 @@ fn try_run(arguments: &RunArguments) -> Result<(), Failure> {
     })
 }
 
-/// The node itself, until `stop`.
+/// The node itself, until `stop`, or until it cannot go on.
 async fn serve(
     setup: Setup,
     acceptor: TcpAcceptor,
@@ -57,9 +60,23 @@ async fn serve(
         %address,
         "the node listens"
     );
-    let why = stop.await;
-    info!(why, "the node stops");
-    Ok(())
+    let daemon = Daemon::start(setup, acceptor).await?;
+    info!(applied = daemon.node().state().last_applied(), "the node runs");
+    let failed = tokio::select! {
+        biased;
+        why = stop => {
+            info!(why, "the node stops");
+            None
+        }
+        why = daemon.node().failed() => Some(why),
+    };
+    let Last { applied, state_hash, leader } = daemon.stop().await;
+    let state_hash = format!("{state_hash:032x}");
+    info!(applied, state_hash, leader, "the node has stopped");
+    match failed {
+        None => Ok(()),
+        Some(why) => Err(Failure::ended(why)),
+    }
 }
 
 /// Ready when somebody tells the program to stop; says how.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use acd::time::LogTime;
 use bytes::Bytes;
 use prost::Message;
 use proto::stored::v1;
@@ -108,6 +109,15 @@ pub fn payload_from_bytes(bytes: Bytes) -> Result<Payload, Malformed> {
         wire::Payload::Blank(wire::Blank {}) => Ok(Payload::Blank),
         wire::Payload::Entry(entry) => Ok(Payload::Normal(EntryBytes(entry))),
         wire::Payload::Membership(m) => Ok(Payload::Membership(membership_from_stored(m)?)),
+    }
+}
+
+/// Log time at which an entry was stamped, if it is one of the state machine. What follows the
+/// stamp is skipped, not copied.
+pub fn stamp(payload: &Payload) -> Option<LogTime> {
+    match payload {
+        Payload::Normal(entry) => Some(LogTime(v1::EntryStamp::decode(&*entry.0).ok()?.stamp_ms)),
+        _ => None,
     }
 }
 

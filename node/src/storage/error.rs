@@ -2,16 +2,15 @@
 
 use std::io;
 
+use crate::explain::{Explain, Explanation};
+
 /// What is wrong with a node's disk: what happened, which file, what to do. Paths are relative to
 /// the data folder. Each has an entry in `docs/errors.md`, under its [`code`](Self::code).
 #[derive(Debug, thiserror::Error)]
+#[error("{}; {}", self.what(), self.remedy())]
 #[non_exhaustive]
 pub enum StorageError {
     /// The system refused an operation.
-    #[error(
-        "cannot {action} {file}: {source}; look at the disk, its free space and the owner of the \
-         data folder, then start the node again"
-    )]
     Io {
         /// What was tried.
         action: &'static str,
@@ -21,10 +20,6 @@ pub enum StorageError {
         source: io::Error,
     },
     /// A file has a format that only newer programs know.
-    #[error(
-        "{file} was written by a newer program, version {version}; this one knows {known}; start \
-         the newer program again"
-    )]
     NewerVersion {
         /// The file.
         file: String,
@@ -34,10 +29,6 @@ pub enum StorageError {
         known: String,
     },
     /// A file has a format that this program no longer knows.
-    #[error(
-        "{file} was written by an older program, version {version}; this one knows {known}; \
-         upgrade one release at a time"
-    )]
     OlderVersion {
         /// The file.
         file: String,
@@ -47,28 +38,16 @@ pub enum StorageError {
         known: String,
     },
     /// A new node was to be made in a folder that is a node's already.
-    #[error(
-        "{file} is there already: the folder belongs to a node; start that node, or choose an \
-         empty folder for a new one"
-    )]
     MarkerExists {
         /// The marker.
         file: String,
     },
     /// The data folder is nobody's.
-    #[error(
-        "there is no {file}: the folder is empty, wiped, or not mounted; mount the right disk, or \
-         let the node join the cluster anew"
-    )]
     NoMarker {
         /// The marker.
         file: String,
     },
     /// The marker is not what was written.
-    #[error(
-        "{file} is damaged: {what}; do not trust this disk: let the node join the cluster anew, \
-         with an empty data folder on another one"
-    )]
     MarkerDamaged {
         /// The marker.
         file: String,
@@ -77,11 +56,6 @@ pub enum StorageError {
     },
     /// The log is damaged where a crash cannot have damaged it. Entries that this node has
     /// acknowledged may be gone, so it must not take part as if it still had them.
-    #[error(
-        "{file} is damaged at byte {at}: {what}; acknowledged entries may be lost, so this node \
-         must not go on: keep a copy of the folder, remove the node from the cluster and let it \
-         join anew with an empty data folder"
-    )]
     LogDamaged {
         /// The file.
         file: String,
@@ -91,25 +65,16 @@ pub enum StorageError {
         what: String,
     },
     /// There is a file among those of the log that is none of them: perhaps one under a wrong name.
-    #[error(
-        "{file} does not belong to the log; if it is a part of the log under a wrong name, give \
-         it its name back, otherwise move it out of the folder"
-    )]
     StrangeFile {
         /// The file.
         file: String,
     },
     /// Another process has the log open.
-    #[error("{file} is locked by another process; stop the other node that uses this folder")]
     LogInUse {
         /// The lock.
         file: String,
     },
     /// The log took a request that does not follow from what it holds.
-    #[error(
-        "the log in {file} refused to {action}: {what}; this is a fault of the program: keep a \
-         copy of the folder, report it and start the node again"
-    )]
     LogRefused {
         /// The folder.
         file: String,
@@ -119,10 +84,6 @@ pub enum StorageError {
         what: String,
     },
     /// A snapshot is not what was written.
-    #[error(
-        "{file} is damaged: {what}; do not go on with it: let the node join the cluster anew, with \
-         an empty data folder, and look at the disk"
-    )]
     SnapshotDamaged {
         /// The file.
         file: String,
@@ -130,10 +91,6 @@ pub enum StorageError {
         what: String,
     },
     /// A snapshot that a peer sent is not one.
-    #[error(
-        "the snapshot received as {file} is refused: {what}; it is sent again by itself; if it \
-         stays so, look at the disk of the node that sends it"
-    )]
     SnapshotRefused {
         /// The temporary file, which is removed.
         file: String,
@@ -141,10 +98,6 @@ pub enum StorageError {
         what: String,
     },
     /// A segment of records is not what was written.
-    #[error(
-        "{file} is damaged: {what}; stop the node, move the file away and let the node fetch it \
-         from a peer, or restore it from a backup"
-    )]
     SegmentDamaged {
         /// The file.
         file: String,
@@ -152,10 +105,6 @@ pub enum StorageError {
         what: String,
     },
     /// Records of a range of the log are not there.
-    #[error(
-        "{folder} has no records of the log entries {from} to {to}; fetch them from a peer, or \
-         restore them from a backup"
-    )]
     SegmentMissing {
         /// The folder.
         folder: String,
@@ -165,10 +114,6 @@ pub enum StorageError {
         to: u64,
     },
     /// A segment was to be written that does not follow the one before it.
-    #[error(
-        "records of the log entries {from} to {to} cannot be written to {folder}, which is \
-         covered up to {covered_to}; this is a fault of the program: report it"
-    )]
     SegmentOutOfOrder {
         /// The folder.
         folder: String,
@@ -180,10 +125,6 @@ pub enum StorageError {
         covered_to: u64,
     },
     /// The index over the records cannot be used even after it was made anew.
-    #[error(
-        "the index in {file} failed: {what}; look at the disk and its free space; stop the node, \
-         remove the folder, start it again: the index is made anew from the records"
-    )]
     Index {
         /// The folder.
         file: String,
@@ -191,14 +132,118 @@ pub enum StorageError {
         what: String,
     },
     /// A page of records was asked for by words that are none.
-    #[error("{what} is no place to go on from; ask for the first page again")]
     BadCursor {
         /// The cursor.
+        what: String,
+    },
+    /// The data folder is another node's.
+    MarkerOfAnother {
+        /// The marker.
+        file: String,
+        /// What it says, and what was expected.
         what: String,
     },
 }
 
 impl StorageError {
+    /// What happened, and to which file.
+    fn what(&self) -> String {
+        match self {
+            Self::Io { action, file, source } => format!("cannot {action} {file}: {source}"),
+            Self::NewerVersion { file, version, known } => format!(
+                "{file} was written by a newer program, version {version}; this one knows {known}"
+            ),
+            Self::OlderVersion { file, version, known } => format!(
+                "{file} was written by an older program, version {version}; this one knows {known}"
+            ),
+            Self::MarkerExists { file } => {
+                format!("{file} is there already: the folder belongs to a node")
+            }
+            Self::NoMarker { file } => {
+                format!("there is no {file}: the folder is empty, wiped, or not mounted")
+            }
+            Self::MarkerDamaged { file, what } => format!("{file} is damaged: {what}"),
+            Self::LogDamaged { file, at, what } => {
+                format!("{file} is damaged at byte {at}: {what}")
+            }
+            Self::StrangeFile { file } => format!("{file} does not belong to the log"),
+            Self::LogInUse { file } => format!("{file} is locked by another process"),
+            Self::LogRefused { file, action, what } => {
+                format!("the log in {file} refused to {action}: {what}")
+            }
+            Self::SnapshotDamaged { file, what } => format!("{file} is damaged: {what}"),
+            Self::SnapshotRefused { file, what } => {
+                format!("the snapshot received as {file} is refused: {what}")
+            }
+            Self::SegmentDamaged { file, what } => format!("{file} is damaged: {what}"),
+            Self::SegmentMissing { folder, from, to } => {
+                format!("{folder} has no records of the log entries {from} to {to}")
+            }
+            Self::SegmentOutOfOrder { folder, from, to, covered_to } => format!(
+                "records of the log entries {from} to {to} cannot be written to {folder}, which \
+                 is covered up to {covered_to}"
+            ),
+            Self::Index { file, what } => format!("the index in {file} failed: {what}"),
+            Self::BadCursor { what } => format!("{what} is no place to go on from"),
+            Self::MarkerOfAnother { file, what } => format!("{file} is of another node: {what}"),
+        }
+    }
+
+    /// What to do about it.
+    fn remedy(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => {
+                "look at the disk, its free space and the owner of the data folder, then start \
+                 the node again"
+            }
+            Self::NewerVersion { .. } => "start the newer program again",
+            Self::OlderVersion { .. } => "upgrade one release at a time",
+            Self::MarkerExists { .. } => "start that node, or choose an empty folder for a new one",
+            Self::NoMarker { .. } => "mount the right disk, or let the node join the cluster anew",
+            Self::MarkerDamaged { .. } => {
+                "do not trust this disk: let the node join the cluster anew, with an empty data \
+                 folder on another one"
+            }
+            Self::LogDamaged { .. } => {
+                "acknowledged entries may be lost, so this node must not go on: keep a copy of \
+                 the folder, remove the node from the cluster and let it join anew with an empty \
+                 data folder"
+            }
+            Self::StrangeFile { .. } => {
+                "if it is a part of the log under a wrong name, give it its name back, otherwise \
+                 move it out of the folder"
+            }
+            Self::LogInUse { .. } => "stop the other node that uses this folder",
+            Self::LogRefused { .. } => {
+                "this is a fault of the program: keep a copy of the folder, report it and start \
+                 the node again"
+            }
+            Self::SnapshotDamaged { .. } => {
+                "do not go on with it: let the node join the cluster anew, with an empty data \
+                 folder, and look at the disk"
+            }
+            Self::SnapshotRefused { .. } => {
+                "it is sent again by itself; if it stays so, look at the disk of the node that \
+                 sends it"
+            }
+            Self::SegmentDamaged { .. } => {
+                "stop the node, move the file away and let the node fetch it from a peer, or \
+                 restore it from a backup"
+            }
+            Self::SegmentMissing { .. } => "fetch them from a peer, or restore them from a backup",
+            Self::SegmentOutOfOrder { .. } => "this is a fault of the program: report it",
+            Self::Index { .. } => {
+                "look at the disk and its free space; stop the node, remove the folder, start it \
+                 again: the index is made anew from the records"
+            }
+            Self::BadCursor { .. } => "ask for the first page again",
+            Self::MarkerOfAnother { .. } => {
+                "mount the disk of this node, or put node.toml and node.identity into the folder \
+                 of theirs"
+            }
+        }
+    }
+
     /// Its code: stable, for programs and for looking up.
     pub fn code(&self) -> &'static str {
         match self {
@@ -208,6 +253,7 @@ impl StorageError {
             Self::MarkerExists { .. } => "E-MARKER-EXISTS",
             Self::NoMarker { .. } => "E-NO-MARKER",
             Self::MarkerDamaged { .. } => "E-MARKER-DAMAGED",
+            Self::MarkerOfAnother { .. } => "E-MARKER-OF-ANOTHER",
             Self::LogDamaged { .. } => "E-LOG-DAMAGED",
             Self::StrangeFile { .. } => "E-STRANGE-FILE",
             Self::LogInUse { .. } => "E-LOG-IN-USE",
@@ -225,6 +271,17 @@ impl StorageError {
     /// For `map_err`: an operation on a file that the system refused.
     pub(crate) fn io(action: &'static str, file: &str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, file: file.into(), source }
+    }
+}
+
+impl Explain for StorageError {
+    fn explain(&self) -> Explanation {
+        Explanation::new(
+            self.code(),
+            "the node cannot use its data folder",
+            self.what(),
+            self.remedy(),
+        )
     }
 }
 
@@ -260,6 +317,7 @@ mod tests {
             StorageError::MarkerExists { file: file() },
             StorageError::NoMarker { file: file() },
             StorageError::MarkerDamaged { file: file(), what: what() },
+            StorageError::MarkerOfAnother { file: file(), what: what() },
             StorageError::LogDamaged { file: file(), at: 1, what: what() },
             StorageError::StrangeFile { file: file() },
             StorageError::LogInUse { file: file() },

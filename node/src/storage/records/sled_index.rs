@@ -12,13 +12,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::ops::Bound;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::index::{Pair, Place, RecordIndex};
+use crate::panics::contain;
 use crate::storage::StorageError;
 
 /// The folder, in the data folder.
@@ -80,7 +80,7 @@ fn failed(folder: &Path, what: String) -> StorageError {
 /// Turns a panic of `sled` into an error.
 fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     // What a panic may leave half done is dropped, or thrown away with the folder.
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("it panicked".into()))
+    contain(work).unwrap_or_else(|_| Err("it panicked".into()))
 }
 
 fn open_and_verify(folder: &Path) -> Result<sled::Db, String> {
