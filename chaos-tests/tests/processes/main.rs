@@ -95,9 +95,7 @@ fn check_contacts(offline: &Offline, acknowledged: &Acknowledged) {
 async fn nothing_acknowledged_is_lost_when_leaders_are_killed_under_load() {
     let kills = std::env::var(KILLS).map_or(KILLS_DEFAULT, |text| text.parse().expect("a number"));
     let mut cluster = Cluster::found(3, SMALL);
-    for node in cluster.nodes() {
-        cluster.start(node);
-    }
+    cluster.run();
     let clients = Arc::new(Clients::of(&cluster));
     load::configure(&clients).await;
     let load = Load::begin(&clients, 3);
