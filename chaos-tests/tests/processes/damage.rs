@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use node::storage::SledIndex;
+use node::storage::records::RecordIndex;
+
 use crate::client::Clients;
 use crate::cluster::{Cluster, copy_folder};
 use crate::load::{self, Load, put_skill};
@@ -143,12 +146,15 @@ async fn a_damaged_folder_is_refused_or_mended_and_never_guessed() {
         node.must_run(&words).await;
     }
 
-    // The index over them is made anew.
+    // The index over them is made anew, whether or not the library under it notices.
     for file in ["conf", "db"] {
-        let index = node.fresh().join("record-index").join(file);
-        let length = fs::read(&index).expect("a file of the index").len();
-        fs::write(&index, vec![0xa5; length]).expect("a file of the index");
-        node.must_run("the record index is made anew").await;
+        let index = node.fresh().join("record-index");
+        let length = fs::read(index.join(file)).expect("a file of the index").len();
+        fs::write(index.join(file), vec![0xa5; length]).expect("a file of the index");
+        node.must_run("the node runs").await;
+        let index = SledIndex::open(index).expect("an index");
+        let records = files(&node.cluster.data(1).join("records"), ".seg");
+        assert_eq!(index.segments().expect("a good index").len(), records.len(), "{file}");
     }
 }
 
