@@ -169,3 +169,47 @@ async fn look_back(log: &mut FileLog<TokioRuntime>) -> io::Result<End> {
     end.stamp = stamped.unwrap_or_default();
     Ok(end)
 }
+
+#[cfg(test)]
+mod tests {
+    use acd::codec::encode_entry;
+    use openraft::storage::IOFlushed;
+    use openraft::type_config::TypeConfigExt;
+
+    use super::*;
+    use crate::raft::{Entry, EntryBytes, LeaderId, LogId, Membership, Types};
+
+    fn member(address: &str) -> Member {
+        Member { address: address.into(), site: "kyiv".into(), incarnation: 1 }
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_log_says_the_time_and_who_is_a_member() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = RealDisk::new(folder.path());
+        let mut log = open_log(&disk, FileLog::open_or_create).await.unwrap();
+        let empty = look_back(&mut log).await.unwrap();
+        assert_eq!((empty.stamp, empty.members), (LogTime(0), None));
+
+        // Two memberships, the later one far from the end, and an end without a stamp.
+        let first = Membership::new_with_defaults(vec![[1].into()], []);
+        let members = BTreeMap::from([(1, member("a:1")), (2, member("b:2"))]);
+        let second = Membership::new(vec![[1, 2].into()], members.clone()).unwrap();
+        let payload = |index| match index {
+            0 => Payload::Membership(first.clone()),
+            1 => Payload::Membership(second.clone()),
+            2..300 => {
+                let none: [Vec<u8>; 0] = [];
+                Payload::Normal(EntryBytes(encode_entry(LogTime(index), none).into()))
+            }
+            _ => Payload::Blank,
+        };
+        let leader = LeaderId { term: 1, node_id: 1 };
+        let entry = |index| Entry { log_id: LogId::new(leader, index), payload: payload(index) };
+        let (tell, flushed) = Types::<TokioRuntime>::oneshot();
+        log.append((0..310).map(entry), IOFlushed::signal(tell)).await.unwrap();
+        flushed.await.unwrap().unwrap();
+        let end = look_back(&mut log).await.unwrap();
+        assert_eq!((end.stamp, end.members), (LogTime(299), Some(members)));
+    }
+}
