@@ -141,7 +141,7 @@ impl Shared {
                 }
                 other => panic!("{contact}: {other:?}"),
             }
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 let hang_up = ContactCommand::HangUp { contact: contact.clone() };
                 let hang_up = Submission::new(principal(INGRESS), hang_up.into());
                 match self.clients.insist(node, &hang_up).await {
@@ -151,7 +151,7 @@ impl Shared {
                     other => panic!("{contact}: {other:?}"),
                 }
             }
-            if number % SKILL_EVERY == 0 {
+            if number.is_multiple_of(SKILL_EVERY) {
                 let name = format!("skill-{}", number / SKILL_EVERY % 500);
                 let index = self.clients.must(node, &put_skill(&name)).await;
                 self.note(index, |_| ());

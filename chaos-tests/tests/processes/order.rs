@@ -113,15 +113,13 @@ async fn no_answer_leaves_before_the_sync_of_what_it_answers() {
                 waiting = Some((*number, false));
             }
             Call::Synced => waiting = waiting.map(|(number, _)| (number, true)),
-            Call::Send => match waiting {
-                Some((number, synced)) => {
+            // With nothing to wait for it is the rest of an answer that was sent in pieces.
+            Call::Send => {
+                if let Some((number, synced)) = waiting.take() {
                     assert!(synced, "the answer to {number} left before the sync: {calls:?}");
                     answers = number + 1;
-                    waiting = None;
                 }
-                // The rest of an answer that was sent in pieces.
-                None => {}
-            },
+            }
         }
     }
     assert_eq!(answers, COMMANDS, "{calls:?}");
