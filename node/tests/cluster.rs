@@ -136,7 +136,7 @@ impl Cluster {
         let dial = Dial {
             connector: Arc::new(TcpConnector),
             address: self.setup(number).config.address,
-            server_name: node_name(identity.cluster(), NodeId(number)),
+            server_name: node_name(self.founded.founding.cluster, NodeId(number)),
             tls: client_config(identity, Arc::new(SystemClock)).unwrap(),
             headers: Vec::new(),
             connect_timeout: PATIENCE,
@@ -156,6 +156,25 @@ impl Cluster {
         let (tag, answer) = answer_from_wire(response.outcomes.into_iter().next().unwrap());
         assert_eq!(tag, 7);
         answer
+    }
+
+    /// Somebody's certificate and key, with this cluster's authority to check nodes by.
+    fn believing(&self, stranger: &Identity) -> Identity {
+        let parts = |name: &str, identity: &Identity| {
+            let path = self.folder.path().join(name);
+            identity.save(&path).unwrap();
+            let text = fs::read_to_string(&path).unwrap();
+            fs::remove_file(&path).unwrap();
+            let begin = "-----BEGIN";
+            text.split(begin).skip(1).map(|part| format!("{begin}{part}")).collect::<Vec<_>>()
+        };
+        let (theirs, ours) = (parts("theirs", stranger), parts("ours", &self.founded.operator));
+        let path = self.folder.path().join("mixed");
+        let mixed = [&*theirs[0], &*ours[1], &*theirs[2]].concat();
+        node::identity::write_private(&path, mixed.as_bytes()).unwrap();
+        let mixed = Identity::load(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        mixed
     }
 
     async fn must(&self, number: u64, submission: &Submission) {
@@ -216,13 +235,19 @@ async fn three_nodes_take_commands_and_refuse_strangers() {
     let answer = cluster.ask(1, &petro, &hang_up).await;
     assert!(matches!(answer, Answer::Refused { .. }), "{answer:?}");
 
-    // Another cluster's certificate, and one of another authority for this cluster.
-    let stranger = cluster.founded.operator.principal();
+    // Another cluster's certificate, and one that another authority made for this cluster: by
+    // itself it takes the node for a stranger; made to believe in the node it is refused.
+    let name = cluster.founded.operator.principal();
     for other in [node::identity::ClusterId(77), cluster.founded.founding.cluster] {
         let other = Authority::create(other, validity(), &mut rand::rng()).unwrap();
-        let stranger = other.issue_to(stranger, validity(), &mut rand::rng()).unwrap();
+        let stranger = other.issue_to(name, validity(), &mut rand::rng()).unwrap();
         let answer = cluster.ask(1, &stranger, &put_skill(ADMIN, "never")).await;
-        assert!(matches!(answer, Answer::Unknown { .. }), "{answer:?}");
+        let Answer::Unknown { message } = answer else { panic!("{answer:?}") };
+        assert!(message.contains("invalid peer certificate"), "{message}");
+        let believer = cluster.believing(&stranger);
+        let answer = cluster.ask(1, &believer, &put_skill(ADMIN, "never")).await;
+        let Answer::Unknown { message } = answer else { panic!("{answer:?}") };
+        assert!(message.contains("is lost"), "{message}");
     }
 
     // A node that stops says where it was, and comes back to where the others are.
