@@ -1,5 +1,7 @@
 //! Three nodes in one process: real sockets, TLS, disks and logs.
 
+#![allow(clippy::disallowed_methods, reason = "a test runs on this machine's clocks and chance")]
+
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
