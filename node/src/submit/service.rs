@@ -101,9 +101,6 @@ struct Session<RT: AsyncRuntime> {
 impl<RT: AsyncRuntime> Session<RT> {
     async fn run(mut self) {
         loop {
-            while matches!(self.deadlines.front(), Some((None, _))) {
-                self.deadlines.pop_front();
-            }
             if self.ended && self.deadlines.is_empty() {
                 return;
             }
@@ -157,6 +154,7 @@ impl<RT: AsyncRuntime> Session<RT> {
                     if let Some((Some(tag), _)) = self.deadlines.pop_front() {
                         let answer = Answer::unknown("no answer in time");
                         outcomes.push(answer_to_wire(tag, answer));
+                        self.forget_answered();
                     }
                 }
             }
@@ -175,6 +173,15 @@ impl<RT: AsyncRuntime> Session<RT> {
         if let Some((waiting, _)) = waiting {
             *waiting = None;
             outcomes.push(answer_to_wire(tag, answer));
+            self.forget_answered();
+        }
+    }
+
+    /// After each answer: they come about in the order of the commands, so that the next one that
+    /// is answered is looked for at the front.
+    fn forget_answered(&mut self) {
+        while matches!(self.deadlines.front(), Some((None, _))) {
+            self.deadlines.pop_front();
         }
     }
 
