@@ -106,6 +106,9 @@ impl Machine {
     }
 
     fn apply_commands(&mut self, log_id: LogId, bytes: EntryBytes) -> Result<Answers, Halt> {
+        if let Some(observer) = &self.parts.observer {
+            observer.applying(log_id);
+        }
         self.log_bytes += bytes.0.len() as u64;
         let entry = decode_entry(bytes.0)
             .map_err(|why| Halt::Unreadable { index: log_id.index, why: why.to_string() })?;

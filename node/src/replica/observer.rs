@@ -8,6 +8,8 @@ use crate::raft::{Answers, LogId};
 
 /// Is told of everything that changes a replica's state, in order.
 pub trait Observer: Send + Sync + 'static {
+    /// An entry with commands is about to be applied.
+    fn applying(&self, _at: LogId) {}
     /// An entry with commands was applied.
     fn applied(&self, entry: Applied<'_>);
     /// The state was replaced by that of a snapshot, or read from one at the start.
