@@ -14,7 +14,7 @@
 //! # election_ms = [300, 450]         # the shortest at least three times the heartbeat
 //!
 //! # [log]
-//! # snapshot_after_bytes = 134217728
+//! # snapshot_after_bytes = 67108864
 //! # kept_entries = 8192
 //!
 //! # [limits]                         # see Limits
