@@ -87,10 +87,12 @@ fn main() {
             took / writing.len() as u32
         );
         println!("{:<44} {:>10} {:>10} {:>10} {:>10}", "", "p50", "p99", "p99.9", "max");
-        say("applying an entry, no snapshot", &applies, &writing, false);
-        say("applying an entry, a snapshot is written", &applies, &writing, true);
-        say("a command, no snapshot", &latencies, &writing, false);
-        say("a command, a snapshot is written", &latencies, &writing, true);
+        for when in [When::Before, When::Beside, When::Between] {
+            say("applying an entry", &applies, &writing, when);
+        }
+        for when in [When::Before, When::Beside, When::Between] {
+            say("a command", &latencies, &writing, when);
+        }
     });
     node.stop();
 }
@@ -151,15 +153,46 @@ async fn load(node: &Running, maker: &mut Maker, rate: u64, time: Duration) -> T
     }
 }
 
-/// Says the times of what ended while a snapshot was written, or while none was.
-fn say(what: &str, times: &Times, writing: &[(Instant, Instant)], beside: bool) {
-    let is_beside = |end: &Instant| writing.iter().any(|(from, to)| from <= end && end <= to);
-    let chosen = times.iter().filter(|(end, _)| is_beside(end) == beside);
+/// When something ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// Before the first snapshot.
+    Before,
+    /// While one was written.
+    Beside,
+    /// Afterwards, while none was.
+    Between,
+}
+
+impl When {
+    fn of(end: Instant, writing: &[(Instant, Instant)]) -> Self {
+        if writing.iter().all(|(from, _)| end < *from) {
+            Self::Before
+        } else if writing.iter().any(|(from, to)| *from <= end && end <= *to) {
+            Self::Beside
+        } else {
+            Self::Between
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Before => "before the first snapshot",
+            Self::Beside => "a snapshot is written",
+            Self::Between => "after one was",
+        }
+    }
+}
+
+/// Says the times of what ended then.
+fn say(what: &str, times: &Times, writing: &[(Instant, Instant)], when: When) {
+    let chosen = times.iter().filter(|(end, _)| When::of(*end, writing) == when);
     let mut chosen: Vec<_> = chosen.map(|(_, took)| *took).collect();
     chosen.sort();
     let at = |per_mille| machine::at(&chosen, per_mille);
     println!(
-        "{what:<44} {:>10.1?} {:>10.1?} {:>10.1?} {:>10.1?}  ({})",
+        "{:<44} {:>10.1?} {:>10.1?} {:>10.1?} {:>10.1?}  ({})",
+        format!("{what}, {}", when.words()),
         at(500),
         at(990),
         at(999),
