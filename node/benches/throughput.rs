@@ -73,15 +73,17 @@ async fn row(
     time: Duration,
 ) {
     let (cpu, written) = (machine::processor_seconds(), machine::bytes_written());
+    let before = machine::processor_seconds_by_thread();
     let index = leader.node.state().last_applied();
     let outcome = client.run(maker, in_flight, time).await;
     let entries = leader.node.state().last_applied() - index;
-    let (cpu_after, written) = (machine::processor_seconds(), machine::bytes_written() - written);
+    let cpu = machine::processor_seconds() - cpu;
+    let written = machine::bytes_written() - written;
+    let after = machine::processor_seconds_by_thread();
     let commands = outcome.latencies.len();
     let ms = |per_mille| machine::at(&outcome.latencies, per_mille).as_secs_f64() * 1e3;
-    let spent = |name: &String| cpu_after[name] - cpu.get(name).unwrap_or(&0.0);
+    let spent = |name: &String| after[name] - before.get(name).unwrap_or(&0.0);
     let micros = |seconds: f64| seconds * 1e6 / commands as f64;
-    let all: f64 = cpu_after.keys().map(spent).sum();
     println!(
         "{in_flight:>9} {:>12.0} {:>9.2} {:>9.2} {:>9.2} {:>9.1} {:>12.1} {:>12}",
         commands as f64 / outcome.elapsed.as_secs_f64(),
@@ -89,10 +91,10 @@ async fn row(
         ms(990),
         ms(1_000),
         commands as f64 / entries as f64,
-        micros(all),
+        micros(cpu),
         written / commands as u64 / bed.founded.nodes.len() as u64,
     );
-    let by_thread = cpu_after.keys().map(|name| (name, micros(spent(name))));
+    let by_thread = after.keys().map(|name| (name, micros(spent(name))));
     let by_thread = by_thread.filter(|(_, micros)| *micros >= 0.05);
     let by_thread: Vec<_> = by_thread.map(|(name, micros)| format!("{name} {micros:.1}")).collect();
     println!("{:>9} µs each: {}", "", by_thread.join(", "));

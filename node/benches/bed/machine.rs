@@ -61,16 +61,28 @@ pub fn bytes_written() -> u64 {
     line.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
 }
 
-/// Seconds of processor time so far, by name of thread.
-pub fn processor_seconds() -> BTreeMap<String, f64> {
-    let mut seconds = BTreeMap::new();
+/// Seconds of processor time of this process so far, those of threads that ended included.
+pub fn processor_seconds() -> f64 {
+    seconds_of(Path::new("/proc/self")).map_or(0.0, |(_, seconds)| seconds)
+}
+
+/// Seconds of processor time so far by name of thread, of those that have not ended.
+pub fn processor_seconds_by_thread() -> BTreeMap<String, f64> {
+    let mut by_thread = BTreeMap::new();
     for task in fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
-        // pid (name) state …; the 12th and 13th field after the name are user and system time.
-        let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
-        let Some((head, rest)) = stat.rsplit_once(") ") else { continue };
-        let Some((_, name)) = head.split_once('(') else { continue };
-        let ticks = rest.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok());
-        *seconds.entry(name.to_owned()).or_default() += ticks.sum::<f64>() / TICKS_PER_SECOND;
+        if let Some((name, seconds)) = seconds_of(&task.path()) {
+            *by_thread.entry(name).or_default() += seconds;
+        }
     }
-    seconds
+    by_thread
+}
+
+/// Name and processor time of a process or thread.
+fn seconds_of(folder: &Path) -> Option<(String, f64)> {
+    // pid (name) state …; the 12th and 13th field after the name are user and system time.
+    let stat = fs::read_to_string(folder.join("stat")).ok()?;
+    let (head, rest) = stat.rsplit_once(") ")?;
+    let (_, name) = head.split_once('(')?;
+    let ticks = rest.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok());
+    Some((name.to_owned(), ticks.sum::<f64>() / TICKS_PER_SECOND))
 }
