@@ -5,6 +5,11 @@
 //! page cache, as after a crash or an upgrade of the program; after a start of the machine they
 //! have to be read from the disk first.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a benchmark runs on this machine's clocks and chance"
+)]
+
 mod bed;
 
 use std::sync::{Arc, Mutex};

@@ -6,6 +6,11 @@
 //!
 //! `cargo bench -p quorumcall-node --bench throughput -- [seconds] [in flight …]`
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a benchmark runs on this machine's clocks and chance"
+)]
+
 mod bed;
 
 use std::time::Duration;
