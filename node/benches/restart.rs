@@ -6,7 +6,9 @@
 //! have to be read from the disk first.
 
 #![allow(
+    clippy::disallowed_macros,
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     reason = "a benchmark runs on this machine's clocks and chance"
 )]
 

@@ -7,7 +7,9 @@
 //! `cargo bench -p quorumcall-node --bench throughput -- [seconds] [in flight …]`
 
 #![allow(
+    clippy::disallowed_macros,
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     reason = "a benchmark runs on this machine's clocks and chance"
 )]
 
