@@ -25,7 +25,7 @@ use crate::identity::ClusterId;
 use crate::leader::{Duties, LogClock, hand_over};
 use crate::peers::{Directory, Neighbours, Network, Patience, PeerService, Peers};
 use crate::raft::{Member, NodeId, Raft, Types};
-use crate::replica::{Halt, Machine, Observer, Parts, SegmentWriter, State, View};
+use crate::replica::{Halt, Machine, Observer, Parts, SegmentWriter, State, TimeNews, View};
 use crate::rpc::{Server, Timer};
 use crate::seams::{Connector, Disk, Listener, WallClock};
 use crate::shutdown::Shutdown;
@@ -208,9 +208,12 @@ impl<RT: AsyncRuntime> Node<RT> {
             watch_events_max: limits.watch_events,
             snapshot_after_bytes: deps.config.log.snapshot_after_bytes,
             snapshot_due: snapshot_due.clone(),
-            log_time: {
+            time_news: {
                 let clock = clock.clone();
-                Box::new(move |time| clock.set(time))
+                Box::new(move |news| match news {
+                    TimeNews::Set(to) => clock.set(to),
+                    TimeNews::TermBegun(term) => clock.term_begun(term),
+                })
             },
             observer: deps.observer,
         })?;

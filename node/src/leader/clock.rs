@@ -35,6 +35,9 @@ struct Base<I> {
     stamp: i128,
     /// When it was. None: the entry is from before this program started.
     at: Option<I>,
+    /// The last term whose first entry is known here. A leader that has not written it may never:
+    /// the gap before it is not in the log yet, so it does not count as being there.
+    begun: u64,
     /// When a leader was last known to hear people: this follower took something from it, or a
     /// quorum answered this leader.
     attended: Option<I>,
@@ -52,7 +55,7 @@ impl<RT: AsyncRuntime> LogClock<RT> {
     /// `last`: the last stamp in the log.
     pub fn new(wall: Arc<dyn WallClock>, last: LogTime) -> Self {
         let stamp = i128::from(last.0) * NANOS_PER_MS;
-        let base = Base { stamp, at: None, attended: None, gap: Duration::ZERO };
+        let base = Base { stamp, at: None, begun: 0, attended: None, gap: Duration::ZERO };
         let base = Mutex::new(base);
         Self { shared: Arc::new(Shared { wall, base }) }
     }
@@ -93,18 +96,24 @@ impl<RT: AsyncRuntime> LogClock<RT> {
         self.base().stamp == 0
     }
 
-    /// A follower took something from its leader.
-    pub fn followed(&self) {
+    /// A follower took something from the leader of a term.
+    pub fn followed(&self, term: u64) {
         let mut base = self.base();
+        if base.begun != term {
+            return;
+        }
         base.attended = Some(RT::Instant::now());
         // What this node missed when it led itself, the leader after it wrote down.
         base.gap = Duration::ZERO;
     }
 
-    /// A quorum answered this leader, last at this moment. A silence is a gap: the leader keeps its
-    /// term over it, but could write for nobody.
-    pub fn answered_by_quorum(&self, at: RT::Instant, silence: Duration) {
+    /// A quorum answered this leader of a term, last at this moment. A silence is a gap: the leader
+    /// keeps its term over it, but could write for nobody.
+    pub fn answered_by_quorum(&self, term: u64, at: RT::Instant, silence: Duration) {
         let mut base = self.base();
+        if base.begun != term {
+            return;
+        }
         if let Some(before) = base.attended {
             let silent = at.saturating_duration_since(before);
             if silent > silence {
@@ -165,9 +174,10 @@ impl<RT: AsyncRuntime> LogClock<RT> {
         (stamp, gap)
     }
 
-    /// The gap is in the log.
-    pub fn term_begun(&self) {
+    /// The first entry of a term, with the gap before it, is in the log.
+    pub fn term_begun(&self, term: u64) {
         let mut base = self.base();
+        base.begun = term;
         base.gap = Duration::ZERO;
         base.attended = Some(RT::Instant::now());
     }
@@ -263,8 +273,12 @@ mod tests {
         let (_, clock) = clock(0, 0);
         clock.observe(LogTime(50_000), now());
         pass(5_000).await;
-        clock.followed();
-        pass(700).await;
+        clock.term_begun(3);
+        pass(300).await;
+        clock.followed(3);
+        pass(300).await;
+        clock.followed(4); // a leader that never wrote the first entry of its term
+        pass(400).await;
         let (_, gap) = clock.begin_term();
         assert_eq!(gap, Millis(700));
     }
@@ -274,20 +288,20 @@ mod tests {
         const SILENCE: Duration = Duration::from_millis(450);
         let (_, clock) = clock(0, 0);
         clock.observe(LogTime(50_000), now());
-        clock.answered_by_quorum(now(), SILENCE);
+        clock.term_begun(7);
         for _ in 0..10 {
             pass(100).await;
-            clock.answered_by_quorum(now(), SILENCE);
+            clock.answered_by_quorum(7, now(), SILENCE);
         }
         assert!(!clock.has_gap(SILENCE), "an idle leader is heard by its heartbeats");
         pass(30_000).await;
         assert!(clock.has_gap(SILENCE));
-        clock.answered_by_quorum(now(), SILENCE);
+        clock.answered_by_quorum(7, now(), SILENCE);
         pass(100).await;
-        clock.answered_by_quorum(now(), SILENCE);
+        clock.answered_by_quorum(7, now(), SILENCE);
         assert!(clock.has_gap(SILENCE), "until it is written down");
         assert_eq!(clock.begin_term().1, Millis(30_000));
-        clock.term_begun();
+        clock.term_begun(7);
         assert!(!clock.has_gap(SILENCE));
     }
 

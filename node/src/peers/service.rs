@@ -171,7 +171,8 @@ impl<RT: AsyncRuntime> Peer for PeerService<RT> {
             async move {
                 let request = requests.message().await.ok()??;
                 // Answers are taken as long as requests are.
-                let _ = stamps.send((last_stamp(&request), RT::Instant::now()));
+                let term = request.vote.map_or(0, |vote| vote.term);
+                let _ = stamps.send((term, last_stamp(&request), RT::Instant::now()));
                 match convert::append_from_wire::<RT>(request) {
                     Ok(request) => Some((request, requests)),
                     Err(error) => {
@@ -183,10 +184,9 @@ impl<RT: AsyncRuntime> Peer for PeerService<RT> {
         });
         let answers = self.raft.stream_append(requests).map(move |answer| match answer {
             Ok(answer) => {
-                let stamp = taken.try_recv();
-                if answer.is_ok() {
-                    clock.followed();
-                    if let Ok((Some(stamp), since)) = stamp {
+                if let (Ok((term, stamp, since)), true) = (taken.try_recv(), answer.is_ok()) {
+                    clock.followed(term);
+                    if let Some(stamp) = stamp {
                         clock.observe(stamp, since);
                     }
                 }

@@ -36,10 +36,19 @@ pub struct Parts {
     pub snapshot_after_bytes: u64,
     /// Told when a snapshot is due.
     pub snapshot_due: Arc<Notify>,
-    /// Told when an entry sets log time.
-    pub log_time: Box<dyn Fn(LogTime) + Send + Sync>,
+    /// Told of entries about time.
+    pub time_news: Box<dyn Fn(TimeNews) + Send + Sync>,
     /// Watches over everything, under test.
     pub observer: Option<Arc<dyn Observer>>,
+}
+
+/// What an entry says about time.
+#[derive(Clone, Copy, Debug)]
+pub enum TimeNews {
+    /// Log time was set to this.
+    Set(LogTime),
+    /// The first entry of this term, with the gap before it.
+    TermBegun(u64),
 }
 
 /// The state machine that Raft drives.
@@ -141,8 +150,13 @@ impl Machine {
             return Err(halt);
         }
         for event in &events {
-            if let Event::TimeSet { to, .. } = event {
-                (self.parts.log_time)(*to);
+            match event {
+                Event::TimeSet { to, .. } => (self.parts.time_news)(TimeNews::Set(*to)),
+                Event::TermStarted { .. } => {
+                    let term = log_id.committed_leader_id().term;
+                    (self.parts.time_news)(TimeNews::TermBegun(term));
+                }
+                _ => {}
             }
         }
         self.pending.note(log_id.index, inner.centre.now(), &events);

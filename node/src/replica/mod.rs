@@ -13,7 +13,7 @@ mod snapshots;
 mod state;
 mod watch;
 
-pub use machine::{Machine, Parts};
+pub use machine::{Machine, Parts, TimeNews};
 pub use observer::{Applied, Observer};
 pub use pending::SegmentWriter;
 pub(crate) use pending::{Batch, RECORDS_PER_SEGMENT};

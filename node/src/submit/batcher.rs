@@ -109,8 +109,8 @@ impl<RT: AsyncRuntime> Batcher<RT> {
                     continue;
                 }
             };
-            if let Some(answered) = last_answer(&self.raft) {
-                self.clock.answered_by_quorum(answered, self.silence);
+            if let Some((term, answered)) = last_answer(&self.raft) {
+                self.clock.answered_by_quorum(term, answered, self.silence);
             }
             let term = leader.to_committed_leader_id();
             if begun != Some(term) || self.clock.has_gap(self.silence) {
@@ -171,7 +171,7 @@ impl<RT: AsyncRuntime> Batcher<RT> {
         match outcome {
             Select2::Second(Ok(Ok(_))) => {
                 tracing::info!(term = leader.term, gap_ms = gap.0, "this node leads");
-                self.clock.term_begun();
+                self.clock.term_begun(leader.term);
                 Begun::Yes
             }
             // A leader that was just elected may not write until a quorum has answered it.
