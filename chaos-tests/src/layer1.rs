@@ -138,7 +138,11 @@ async fn simulate(
     mutation: Option<Mutation>,
     shared: Arc<OnceLock<Recorder>>,
 ) -> BTreeMap<String, u64> {
-    let recorder = shared.get_or_init(|| Recorder::on::<NodeRuntime>(LogTime(START_MS)));
+    let recorder = shared.get_or_init(|| {
+        // Nobody's clock: those of nodes drift.
+        let world = world.clone();
+        Recorder::with_clock(LogTime(START_MS), move || world.now().as_millis() as u64)
+    });
     let network = Network::new(&world);
     let observers = {
         let recorder = recorder.clone();

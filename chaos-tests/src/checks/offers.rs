@@ -53,8 +53,8 @@ pub(super) fn allowed(history: &History, log: &Log) -> Verdict {
     ledger::walk(log, |ledger, entry, event| {
         let now = ledger.clocks;
         let Some(event) = event else {
-            if let Some(earlier) = before.replace(now) {
-                gap_is_counted(history, entry, earlier, now, &mut findings);
+            if let Some((index, earlier)) = before.replace((entry.index, now)) {
+                gap_is_counted(history, entry, (index, earlier), now, &mut findings);
             }
             return;
         };
@@ -74,15 +74,20 @@ pub(super) fn allowed(history: &History, log: &Log) -> Verdict {
 }
 
 /// A silence in which no node could lead uses up nobody's time to answer.
+///
+/// Log time may be behind: after a rest it goes on from where it was. So by as much as it was behind
+/// at the entry before, the silence is to be looked for earlier.
 fn gap_is_counted(
     history: &History,
     entry: &AppliedEntry,
-    earlier: acd::time::Clocks,
+    (index, earlier): (u64, acd::time::Clocks),
     now: acd::time::Clocks,
     findings: &mut Findings,
 ) {
     let counted = now.gaps.0 - earlier.gaps.0;
-    let in_log = |virtual_time: u64| history.began.0 + virtual_time;
+    let applied = history.applied_at.get(&index).map_or(0, |at| history.began.0 + at);
+    let behind = applied.saturating_sub(earlier.now.0);
+    let in_log = |virtual_time: u64| (history.began.0 + virtual_time).saturating_sub(behind);
     for (from, to) in &history.leaderless {
         let from = in_log(*from).max(earlier.now.0);
         let silent = in_log(*to).min(now.now.0).saturating_sub(from);

@@ -269,6 +269,8 @@ pub struct History {
     pub watches: BTreeMap<String, Watched>,
     /// Times in which the faults let no node lead, in virtual time.
     pub leaderless: Vec<(u64, u64)>,
+    /// When each entry was applied first, by anybody, in virtual time.
+    pub applied_at: BTreeMap<u64, u64>,
     /// How it ended; none: it was never noted.
     pub ending: Option<Ending>,
 }

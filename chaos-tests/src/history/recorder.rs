@@ -109,8 +109,10 @@ impl Recorder {
 
     /// The replica applied an entry.
     pub fn applied(&self, run: usize, entry: AppliedEntry) {
+        let now = self.now();
         let mut inner = self.inner();
         let inner = &mut *inner;
+        inner.history.applied_at.entry(entry.index).or_insert(now);
         let known = inner.known.entry(entry.index);
         let entry = match known {
             std::collections::btree_map::Entry::Occupied(known) if **known.get() == entry => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acd::command::ClusterCommand;
-use openraft_rt::AsyncRuntime;
+use openraft_rt::{AsyncRuntime, Instant as _};
 
 use super::duties::Duties;
 use super::hand_over;
@@ -24,7 +24,12 @@ impl<RT: AsyncRuntime> Duties<RT> {
         let mut fit = true;
         let mut slow = BTreeSet::new();
         loop {
+            let before = (self.wall.now_ms(), RT::Instant::now());
             self.neighbours.ask(&self.peers, &self.directory, &self.wall).await;
+            // What the peers said is about the clock as it was when they were asked.
+            let wall_ms = self.wall.now_ms();
+            let passed = RT::Instant::now().saturating_duration_since(before.1).as_millis() as u64;
+            let jumped = wall_ms.abs_diff(before.0 + passed) > CLOCK_ERROR_MAX_MS.unsigned_abs();
             self.watch_round_trips(&mut slow);
             let error_ms = self.neighbours.clock_error_ms();
             // Without enough answers the last verdict stands.
@@ -43,8 +48,9 @@ impl<RT: AsyncRuntime> Duties<RT> {
             if self.leads() && !fit {
                 hand_over(&self.raft, &self.neighbours).await;
             } else if self.leads()
+                && !jumped
                 && self.neighbours.majority_agrees(&self.directory)
-                && let Some(to) = self.clock.correction()
+                && let Some(to) = self.clock.correction(wall_ms)
                 && !self.state.view().centre().is_replay()
             {
                 let answer = self.write(ClusterCommand::SetTime { to }).await;
