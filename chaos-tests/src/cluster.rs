@@ -266,8 +266,8 @@ impl Subject for Cluster {
         if let Some(leader) = self.leader().and_then(|leader| self.node(leader)) {
             let host = Host::Node(leader.number());
             let ask = self.world.spawn_on(host, async move {
-                // Raft has stopped: nobody leads there.
-                let _ = leader.raft().trigger().transfer_leader(to).await;
+                // It may come to nothing; the cluster must go on all the same.
+                let _ = leader.hand_over_to(to).await;
             });
             drop(ask);
         }

@@ -22,7 +22,7 @@ use tonic::service::Routes;
 use crate::config::NodeConfig;
 use crate::founding::Founding;
 use crate::identity::ClusterId;
-use crate::leader::{Duties, LogClock, hand_over};
+use crate::leader::{Duties, LogClock, hand_over, successor};
 use crate::peers::{Directory, Neighbours, Network, Patience, PeerService, Peers};
 use crate::raft::{Member, NodeId, Raft, Types};
 use crate::replica::{Halt, Machine, Observer, Parts, SegmentWriter, State, TimeNews, View};
@@ -444,8 +444,11 @@ impl<RT: AsyncRuntime> Node<RT> {
     /// Ends the node: gives the lead away if it has it, answers what can be answered, and leaves a
     /// disk from which it starts again.
     pub async fn stop(&self) {
-        if self.inner.raft.as_leader().is_ok() {
-            self.give_lead_away().await;
+        if self.inner.raft.as_leader().is_ok()
+            && let Some(to) = successor(&self.inner.raft, &self.inner.neighbours)
+        {
+            // Whether somebody took it or not, this node ends.
+            let _ = self.hand_over_to(to).await;
         }
         self.inner.inbox.close();
         // Nobody is left waiting for what is on its way, unless it takes too long.
@@ -469,21 +472,9 @@ impl<RT: AsyncRuntime> Node<RT> {
         RT::sleep(LOOK_EVERY).await;
     }
 
-    /// Lets the voter that is furthest lead, so that nobody waits for an election. Whether it does
-    /// or not, this returns within [`HAND_OVER`].
-    async fn give_lead_away(&self) {
-        let Some(to) = hand_over(&self.inner.raft, &self.inner.neighbours).await else { return };
-        let mut metrics = self.inner.raft.server_metrics();
-        let handed_over = async {
-            while metrics.borrow_watched().state.is_leader() {
-                if metrics.changed().await.is_err() {
-                    return;
-                }
-            }
-        };
-        if RT::timeout(HAND_OVER, handed_over).await.is_err() {
-            tracing::warn!(to, "the lead could not be handed over in time");
-        }
+    /// Lets another node lead; whether somebody does within a second. Nothing is written meanwhile.
+    pub async fn hand_over_to(&self, to: NodeId) -> bool {
+        hand_over(&self.inner.raft, to, HAND_OVER).await
     }
 }
 

@@ -8,7 +8,7 @@ use acd::command::ClusterCommand;
 use openraft_rt::{AsyncRuntime, Instant as _};
 
 use super::duties::Duties;
-use super::hand_over;
+use super::{hand_over, successor};
 use crate::peers::CLOCK_ERROR_MAX_MS;
 use crate::raft::NodeId;
 
@@ -17,11 +17,15 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// The same while nothing is in the log: the first stamp waits for it.
 const PROBE_EVERY_AT_FIRST: Duration = Duration::from_millis(50);
 
+/// How soon the lead is offered again after nobody took it: each time nothing is written for a while.
+const HAND_OVER_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
 impl<RT: AsyncRuntime> Duties<RT> {
     /// Asks peers what time it is. A node whose clock is wrong gives the lead away; a leader whose
     /// log time is far behind sets it.
     pub(super) async fn compare_clocks(self: Arc<Self>) {
         let mut fit = true;
+        let mut stands = true;
         let mut slow = BTreeSet::new();
         loop {
             let before = (self.wall.now_ms(), RT::Instant::now());
@@ -36,7 +40,6 @@ impl<RT: AsyncRuntime> Duties<RT> {
             let fits = error_ms.map_or(fit, |error| error.abs() <= CLOCK_ERROR_MAX_MS);
             if fits != fit {
                 fit = fits;
-                self.raft.runtime_config().elect(fit);
                 match fit {
                     true => tracing::info!("the clock is right again; this node may lead"),
                     false => tracing::error!(
@@ -45,8 +48,20 @@ impl<RT: AsyncRuntime> Duties<RT> {
                     ),
                 }
             }
+            // Somebody must lead: where nobody has for a while, a node whose clock is wrong may be the
+            // only one that has everything. It gives the lead away as soon as another is fit.
+            let nobody_leads =
+                || self.clock.since_attended().is_none_or(|since| since > 4 * self.silence);
+            if stands != (fit || nobody_leads()) {
+                stands = !stands;
+                self.raft.runtime_config().elect(stands);
+            }
             if self.leads() && !fit {
-                hand_over(&self.raft, &self.neighbours).await;
+                if let Some(to) = successor(&self.raft, &self.neighbours)
+                    && !hand_over(&self.raft, to, 2 * self.silence).await
+                {
+                    RT::sleep(HAND_OVER_AGAIN_AFTER).await;
+                }
             } else if self.leads()
                 && !jumped
                 && self.neighbours.majority_agrees(&self.directory)

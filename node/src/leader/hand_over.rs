@@ -1,19 +1,51 @@
 //! Giving the lead away.
 
+use std::time::Duration;
+
 use openraft_rt::AsyncRuntime;
+use openraft_rt::watch::WatchReceiver;
 
 use crate::peers::Neighbours;
 use crate::raft::{NodeId, Raft};
 
-/// Asks the voter that is furthest, and whose clock is right, to lead; whom, if there is one. It may
-/// come to nothing.
-pub async fn hand_over<RT: AsyncRuntime>(
-    raft: &Raft<RT>,
-    neighbours: &Neighbours,
-) -> Option<NodeId> {
+/// The voter that should lead instead of this node: the furthest of those whose clocks are right.
+pub fn successor<RT: AsyncRuntime>(raft: &Raft<RT>, neighbours: &Neighbours) -> Option<NodeId> {
     let voters: Vec<_> = raft.voter_ids().collect();
-    let to = neighbours.furthest(&voters)?;
-    // Raft has stopped: nobody leads here.
-    raft.trigger().transfer_leader(to).await.ok()?;
-    Some(to)
+    neighbours.furthest(&voters)
+}
+
+/// Lets another node lead; whether it, or anybody else, does within `patience`.
+///
+/// From the moment it is asked, Raft on this node proposes nothing more, and nothing ends that but
+/// another term, while its heartbeats keep others from standing. So if the message is lost, it is
+/// silent until somebody leads.
+pub async fn hand_over<RT: AsyncRuntime>(raft: &Raft<RT>, to: NodeId, patience: Duration) -> bool {
+    let Ok(leader) = raft.as_leader() else { return true };
+    let term = leader.leader_id().term;
+    if raft.trigger().transfer_leader(to).await.is_err() {
+        return true; // Raft has stopped: nobody leads here.
+    }
+    let mut metrics = raft.server_metrics();
+    let handed_over = async {
+        while metrics.borrow_watched().state.is_leader() && is_term(raft, term) {
+            if metrics.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    if RT::timeout(patience, handed_over).await.is_ok() {
+        return true;
+    }
+    tracing::warn!(to, "the lead could not be handed over in time");
+    raft.runtime_config().heartbeat(false);
+    let mut metrics = raft.server_metrics();
+    let lost = async { while is_term(raft, term) && metrics.changed().await.is_ok() {} };
+    // Others stand when they have heard nothing for a while; if they cannot, all goes on as before.
+    let _ = RT::timeout(4 * patience, lost).await;
+    raft.runtime_config().heartbeat(true);
+    false
+}
+
+fn is_term<RT: AsyncRuntime>(raft: &Raft<RT>, term: u64) -> bool {
+    raft.as_leader().is_ok_and(|leader| leader.leader_id().term == term)
 }

@@ -9,5 +9,5 @@ mod quorum;
 
 pub use clock::LogClock;
 pub use duties::Duties;
-pub use hand_over::hand_over;
+pub use hand_over::{hand_over, successor};
 pub use quorum::last_answer;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use openraft::errors::ClientWriteError;
 use openraft::raft::ClientWriteResult;
 use openraft::raft::responder::OneshotResponder;
-use openraft_rt::{AsyncRuntime, Oneshot, Select2, Select3};
+use openraft_rt::{AsyncRuntime, Instant as _, Oneshot, Select2, Select3};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
@@ -91,6 +91,8 @@ impl<RT: AsyncRuntime> Batcher<RT> {
         drop(RT::spawn(complete(in_flight)));
         // The term whose first entry is in the log.
         let mut begun: Option<LeaderId> = None;
+        // Since when it cannot be begun.
+        let mut refused: Option<RT::Instant> = None;
         loop {
             let something = {
                 let shutdown = pin!(self.shutdown.wait());
@@ -105,6 +107,7 @@ impl<RT: AsyncRuntime> Batcher<RT> {
                 Ok(leader) => leader,
                 Err(elsewhere) => {
                     begun = None;
+                    refused = None;
                     turn_away(self.inbox.drain(), elsewhere.leader_id);
                     continue;
                 }
@@ -116,8 +119,23 @@ impl<RT: AsyncRuntime> Batcher<RT> {
             if begun != Some(term) || self.clock.has_gap(self.silence) {
                 begun = None;
                 match self.begin_term(term).await {
-                    Begun::Yes => begun = Some(term),
-                    Begun::NotNow => RT::sleep(BEGIN_AGAIN_AFTER).await,
+                    Begun::Yes => {
+                        begun = Some(term);
+                        refused = None;
+                    }
+                    Begun::NotNow => {
+                        let now = RT::Instant::now();
+                        let since = *refused.get_or_insert(now);
+                        if now.saturating_duration_since(since) > 2 * self.silence {
+                            // A leader that was started again is not one, although its vote says
+                            // so, and where nobody else may stand, nobody would ever lead.
+                            refused = None;
+                            if self.raft.trigger().elect(false).await.is_err() {
+                                break;
+                            }
+                        }
+                        RT::sleep(BEGIN_AGAIN_AFTER).await;
+                    }
                     Begun::Stopped => break,
                 }
                 // Whether anything waits, or this node still leads, is looked at anew.
