@@ -94,7 +94,7 @@ async fn principals_of_any_name_get_in_under_it() {
     let authority = authority();
     let server = node(&authority, 1);
     let long = format!("{}.-", "x".repeat(61));
-    for slug in ["anna", "sip.edge_1", "a..b-", "0", "node-x", &long] {
+    for slug in ["anna", "sip.edge_1", "a..b-", "0", "nodes", &long] {
         let principal = PrincipalId::new(slug).unwrap();
         let identity = authority.issue_to(&principal, VALID, &mut rng()).unwrap();
         assert_eq!(identity.principal(), &principal);

@@ -307,7 +307,11 @@ fn leader(world: &Driver, dice: &mut Dice) -> Submission {
                 }),
                 hash: if dice.percent(70) { own } else { u128::from(dice.below(2)) },
             };
-            let votes = (0..count).map(|_| vote(dice)).collect();
+            let mut votes: Vec<_> = (0..count).map(|_| vote(dice)).collect();
+            if dice.percent(20) {
+                // All say the same, and something else than this replica.
+                votes.iter_mut().for_each(|vote| vote.hash = own.wrapping_add(1));
+            }
             ClusterCommand::Checkpoint { about, votes }
         }
         // Only ever too far: nobody here knows the next version.

@@ -132,7 +132,7 @@ fn a_snapshot_is_durable_before_it_has_its_name() {
     let mut bytes = vec![0; snapshot.length() as usize];
     snapshot.read_raw(0, &mut bytes).unwrap();
     receiver.write(&bytes).unwrap();
-    receiver.finish().unwrap();
+    receiver.finish().unwrap().keep().unwrap();
     disk.must_have_published(snapshots::SNAPSHOT_FOLDER, name);
 }
 
