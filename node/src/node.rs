@@ -212,7 +212,9 @@ impl<RT: AsyncRuntime> Node<RT> {
                 let clock = clock.clone();
                 Box::new(move |news| match news {
                     TimeNews::Set(to) => clock.set(to),
-                    TimeNews::TermBegun(term) => clock.term_begun(term),
+                    // What this node begins itself, the batcher says, with when it was.
+                    TimeNews::TermBegun(leader) if leader.node_id == node => {}
+                    TimeNews::TermBegun(leader) => clock.term_known(leader.term),
                 })
             },
             observer: deps.observer,

@@ -179,12 +179,20 @@ impl<RT: AsyncRuntime> LogClock<RT> {
         (stamp, gap)
     }
 
-    /// The first entry of a term, with the gap before it, is in the log.
-    pub fn term_begun(&self, term: u64) {
+    /// This leader's first entry of a term, with the gap before it, is in the log. It was written at
+    /// this moment: if it took long to be committed, nobody was heard for so long.
+    pub fn term_begun(&self, term: u64, written: RT::Instant) {
         let mut base = self.base();
         base.begun = term;
         base.gap = Duration::ZERO;
-        base.attended = Some(RT::Instant::now());
+        base.attended = Some(written);
+    }
+
+    /// The first entry of another leader's term is in the log: it is there whenever it is heard.
+    pub fn term_known(&self, term: u64) {
+        let mut base = self.base();
+        base.begun = term;
+        base.gap = Duration::ZERO;
     }
 
     /// Where log time should be set to, if it is too far behind this wall time to be slewed.
@@ -278,7 +286,7 @@ mod tests {
         let (_, clock) = clock(0, 0);
         clock.observe(LogTime(50_000), now());
         pass(5_000).await;
-        clock.term_begun(3);
+        clock.term_known(3);
         pass(300).await;
         clock.followed(3);
         pass(300).await;
@@ -303,7 +311,7 @@ mod tests {
         const SILENCE: Duration = Duration::from_millis(450);
         let (_, clock) = clock(0, 0);
         clock.observe(LogTime(50_000), now());
-        clock.term_begun(7);
+        clock.term_begun(7, now());
         for _ in 0..10 {
             pass(100).await;
             clock.answered_by_quorum(7, now(), SILENCE);
@@ -316,8 +324,21 @@ mod tests {
         clock.answered_by_quorum(7, now(), SILENCE);
         assert!(clock.has_gap(SILENCE), "until it is written down");
         assert_eq!(clock.begin_term().1, Millis(30_000));
-        clock.term_begun(7);
+        clock.term_begun(7, now());
         assert!(!clock.has_gap(SILENCE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_first_entry_that_took_long_to_be_committed_was_a_silence() {
+        const SILENCE: Duration = Duration::from_millis(450);
+        let (_, clock) = clock(0, 0);
+        clock.observe(LogTime(50_000), now());
+        let written = now();
+        pass(4_000).await;
+        clock.term_begun(7, written);
+        clock.answered_by_quorum(7, now(), SILENCE);
+        assert!(clock.has_gap(SILENCE));
+        assert_eq!(clock.begin_term().1, Millis(4_000));
     }
 
     #[tokio::test(start_paused = true)]

@@ -18,7 +18,7 @@ use super::pending::{PendingRecords, SegmentWriter};
 use super::snapshots::{Builder, Work};
 use super::state::{Halt, Inner, State, index};
 use crate::raft::{
-    Answers, Entry, EntryBytes, LogId, Payload, SnapshotMeta, StoredMembership, Types,
+    Answers, Entry, EntryBytes, LeaderId, LogId, Payload, SnapshotMeta, StoredMembership, Types,
 };
 use crate::storage::{Snapshot, SnapshotStore, StorageError};
 
@@ -47,8 +47,8 @@ pub struct Parts {
 pub enum TimeNews {
     /// Log time was set to this.
     Set(LogTime),
-    /// The first entry of this term, with the gap before it.
-    TermBegun(u64),
+    /// The first entry of this leader's term, with the gap before it.
+    TermBegun(LeaderId),
 }
 
 /// The state machine that Raft drives.
@@ -153,8 +153,7 @@ impl Machine {
             match event {
                 Event::TimeSet { to, .. } => (self.parts.time_news)(TimeNews::Set(*to)),
                 Event::TermStarted { .. } => {
-                    let term = log_id.committed_leader_id().term;
-                    (self.parts.time_news)(TimeNews::TermBegun(term));
+                    (self.parts.time_news)(TimeNews::TermBegun(*log_id.committed_leader_id()));
                 }
                 _ => {}
             }

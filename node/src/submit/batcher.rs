@@ -170,6 +170,7 @@ impl<RT: AsyncRuntime> Batcher<RT> {
             // The first stamp is wall time, which nobody could take back.
             return Begun::NotNow;
         }
+        let written_at = RT::Instant::now();
         let (stamp, gap) = self.clock.begin_term();
         #[cfg(feature = "mutations")]
         let gap = if self.hides_gaps { acd::time::Millis::ZERO } else { gap };
@@ -189,7 +190,7 @@ impl<RT: AsyncRuntime> Batcher<RT> {
         match outcome {
             Select2::Second(Ok(Ok(_))) => {
                 tracing::info!(term = leader.term, gap_ms = gap.0, "this node leads");
-                self.clock.term_begun(leader.term);
+                self.clock.term_begun(leader.term, written_at);
                 Begun::Yes
             }
             // A leader that was just elected may not write until a quorum has answered it.
