@@ -212,9 +212,9 @@ impl<RT: AsyncRuntime> Node<RT> {
                 let clock = clock.clone();
                 Box::new(move |news| match news {
                     TimeNews::Set(to) => clock.set(to),
-                    // What this node begins itself, the batcher says, with when it was.
-                    TimeNews::TermBegun(leader) if leader.node_id == node => {}
-                    TimeNews::TermBegun(leader) => clock.term_known(leader.term),
+                    // What this node begins itself, the batcher says.
+                    TimeNews::Led(leader) if leader.node_id == node => {}
+                    TimeNews::Led(leader) => clock.term_known(leader),
                 })
             },
             observer: deps.observer,

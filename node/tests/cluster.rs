@@ -382,3 +382,45 @@ async fn a_node_with_a_wiped_disk_is_refused_by_its_peers() {
     cluster.must(1, &put_skill(ADMIN, "after")).await;
     assert_eq!(cluster.node(wiped).state().last_applied(), 0);
 }
+
+/// The leader, as all that run see it.
+async fn leader(cluster: &Cluster) -> u64 {
+    use openraft_rt::watch::WatchReceiver;
+    let found = std::cell::Cell::new(0);
+    until("one leads and knows it", || {
+        let mut running = cluster.running.iter().flatten().map(Daemon::node);
+        let leads = running.find(|node| node.raft().metrics().borrow_watched().state.is_leader());
+        found.set(leads.map_or(0, |node| node.number()));
+        found.get() != 0
+    })
+    .await;
+    found.get()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hand_over_to_a_node_that_is_gone_leaves_a_cluster_that_goes_on() {
+    let mut cluster = Cluster::found("").await;
+    cluster.must(1, &put_skill(ADMIN, "before")).await;
+    let leads = leader(&cluster).await;
+    let gone = leads % 3 + 1;
+    cluster.stop(gone).await;
+    // Whether a third node took the lead meanwhile or nobody did: commands are taken again.
+    cluster.node(leads).hand_over_to(gone).await;
+    cluster.must(leads, &put_skill(ADMIN, "after")).await;
+    cluster.start(gone).await;
+    cluster.agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_that_starts_again_soon_knows_how_old_its_state_is() {
+    let mut cluster = Cluster::found("").await;
+    cluster.must(1, &put_skill(ADMIN, "before")).await;
+    let follows = leader(&cluster).await % 3 + 1;
+    cluster.stop(follows).await;
+    cluster.start(follows).await;
+    let leads = leader(&cluster).await;
+    cluster.must(leads, &put_skill(ADMIN, "after")).await;
+    cluster.agree().await;
+    let heard = || cluster.node(follows).freshness().age.is_some_and(|age| age < PATIENCE / 60);
+    until("the leader is heard", heard).await;
+}

@@ -12,6 +12,7 @@ use std::time::Duration;
 use acd::time::{LogTime, Millis};
 use openraft_rt::{AsyncRuntime, Instant};
 
+use crate::raft::LeaderId;
 use crate::seams::WallClock;
 
 /// A part of the time that passed by which a stamp may be slewed.
@@ -37,13 +38,25 @@ struct Base<I> {
     logged: i128,
     /// When it was. None: the entry is from before this program started.
     at: Option<I>,
-    /// The last term whose first entry is known here. A leader that has not written it may never:
-    /// the gap before it is not in the log yet, so it does not count as being there.
-    begun: u64,
+    /// The last leader whose first entry is known here. One that has not written it may never: the
+    /// gap before it is not in the log yet, so it does not count as being there.
+    begun: Option<LeaderId>,
+    /// The first entry of a term, or after a silence, that is on its way into the log.
+    beginning: Option<Beginning<I>>,
     /// When a leader was last known to hear people: this follower took something from it, or a
     /// quorum answered this leader.
     attended: Option<I>,
     /// How long a quorum did not answer this leader, not yet written down.
+    gap: Duration,
+}
+
+/// What is known of the quorum since an entry with a gap was written. It counts once the entry is in
+/// the log; until then the gap goes on.
+struct Beginning<I> {
+    leader: LeaderId,
+    /// When the quorum was last known to answer; at first when the entry was written.
+    attended: I,
+    /// How long it did not, after that.
     gap: Duration,
 }
 
@@ -57,8 +70,15 @@ impl<RT: AsyncRuntime> LogClock<RT> {
     /// `last`: the last stamp in the log.
     pub fn new(wall: Arc<dyn WallClock>, last: LogTime) -> Self {
         let stamp = i128::from(last.0) * NANOS_PER_MS;
-        let base =
-            Base { stamp, logged: stamp, at: None, begun: 0, attended: None, gap: Duration::ZERO };
+        let base = Base {
+            stamp,
+            logged: stamp,
+            at: None,
+            begun: None,
+            beginning: None,
+            attended: None,
+            gap: Duration::ZERO,
+        };
         let base = Mutex::new(base);
         Self { shared: Arc::new(Shared { wall, base }) }
     }
@@ -101,10 +121,10 @@ impl<RT: AsyncRuntime> LogClock<RT> {
         self.base().stamp == 0
     }
 
-    /// A follower took something from the leader of a term.
-    pub fn followed(&self, term: u64) {
+    /// A follower took something from a leader.
+    pub fn followed(&self, leader: LeaderId) {
         let mut base = self.base();
-        if base.begun != term {
+        if base.begun != Some(leader) {
             return;
         }
         base.attended = Some(RT::Instant::now());
@@ -112,20 +132,24 @@ impl<RT: AsyncRuntime> LogClock<RT> {
         base.gap = Duration::ZERO;
     }
 
-    /// A quorum answered this leader of a term, last at this moment. A silence is a gap: the leader
-    /// keeps its term over it, but could write for nobody.
-    pub fn answered_by_quorum(&self, term: u64, at: RT::Instant, silence: Duration) {
+    /// A quorum answered this leader, last at this moment. A silence is a gap: the leader keeps its
+    /// term over it, but could write for nobody.
+    pub fn answered_by_quorum(&self, leader: LeaderId, at: RT::Instant, silence: Duration) {
         let mut base = self.base();
-        if base.begun != term {
-            return;
-        }
-        if let Some(before) = base.attended {
-            let silent = at.saturating_duration_since(before);
-            if silent > silence {
-                base.gap += silent;
+        let (attended, gap) = match &mut *base {
+            Base { beginning: Some(beginning), .. } if beginning.leader == leader => {
+                (&mut beginning.attended, &mut beginning.gap)
             }
+            Base { begun, attended: Some(attended), gap, .. } if *begun == Some(leader) => {
+                (attended, gap)
+            }
+            _ => return,
+        };
+        let silent = at.saturating_duration_since(*attended);
+        if silent > silence {
+            *gap += silent;
         }
-        base.attended = base.attended.max(Some(at));
+        *attended = at.max(*attended);
     }
 
     /// Whether there was a silence that is to be written down, or is one now.
@@ -167,32 +191,44 @@ impl<RT: AsyncRuntime> LogClock<RT> {
         Duration::from_nanos(u64::try_from(left.max(0)).unwrap_or(u64::MAX))
     }
 
-    /// For the first entry of a term: its stamp, and how long nobody could be heard.
-    pub fn begin_term(&self) -> (LogTime, Millis) {
+    /// For this leader's first entry of a term, or after a silence: its stamp, and how long nobody
+    /// could be heard. The entry is written now.
+    pub fn begin_term(&self, leader: LeaderId) -> (LogTime, Millis) {
         let before = millis(self.base().logged);
         let since_attended = self.since_attended();
         let stamp = self.stamp();
+        let mut base = self.base();
         let gap = match since_attended {
-            Some(since) => Millis((self.base().gap + since).as_millis() as u64),
+            Some(since) => Millis((base.gap + since).as_millis() as u64),
             None => stamp.since(before),
         };
+        let attended = RT::Instant::now();
+        base.beginning = Some(Beginning { leader, attended, gap: Duration::ZERO });
         (stamp, gap)
     }
 
-    /// This leader's first entry of a term, with the gap before it, is in the log. It was written at
-    /// this moment: if it took long to be committed, nobody was heard for so long.
-    pub fn term_begun(&self, term: u64, written: RT::Instant) {
+    /// That entry is in the log. How long it took says nothing about a gap: a disk may be slow while
+    /// everybody is heard. Silences since it was written were noticed by themselves.
+    pub fn term_begun(&self, leader: LeaderId) {
         let mut base = self.base();
-        base.begun = term;
-        base.gap = Duration::ZERO;
-        base.attended = Some(written);
+        let Some(begun) = base.beginning.take_if(|beginning| beginning.leader == leader) else {
+            return;
+        };
+        if base.begun.is_some_and(|known| known > leader) {
+            return; // Somebody else leads by now.
+        }
+        base.begun = Some(leader);
+        base.gap = begun.gap;
+        base.attended = Some(begun.attended);
     }
 
-    /// The first entry of another leader's term is in the log: it is there whenever it is heard.
-    pub fn term_known(&self, term: u64) {
+    /// A leader's first entry, or one after it, is in the log: it is there whenever it is heard.
+    pub fn term_known(&self, leader: LeaderId) {
         let mut base = self.base();
-        base.begun = term;
-        base.gap = Duration::ZERO;
+        if base.begun.is_none_or(|known| known < leader) {
+            base.begun = Some(leader);
+            base.gap = Duration::ZERO;
+        }
     }
 
     /// Where log time should be set to, if it is too far behind this wall time to be slewed.
@@ -236,6 +272,15 @@ mod tests {
         (wall.clone(), LogClock::new(wall, LogTime(last)))
     }
 
+    fn leader(term: u64) -> LeaderId {
+        LeaderId { term, node_id: 1 }
+    }
+
+    fn begin(clock: &LogClock<TokioRuntime>, term: u64) {
+        clock.begin_term(leader(term));
+        clock.term_begun(leader(term));
+    }
+
     fn now() -> <TokioRuntime as AsyncRuntime>::Instant {
         Instant::now()
     }
@@ -247,7 +292,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_new_log_begins_at_wall_time() {
         let (_, clock) = clock(5_000, 0);
-        assert_eq!(clock.begin_term(), (LogTime(5_000), Millis(5_000)));
+        assert_eq!(clock.begin_term(leader(1)), (LogTime(5_000), Millis(5_000)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -277,7 +322,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn after_a_rest_time_goes_on_from_the_last_stamp_and_wants_to_be_set() {
         let (_, clock) = clock(100_000, 40_000);
-        assert_eq!(clock.begin_term(), (LogTime(40_000), Millis(0)));
+        assert_eq!(clock.begin_term(leader(2)), (LogTime(40_000), Millis(0)));
         assert_eq!(clock.correction(100_000), Some(LogTime(100_000)));
     }
 
@@ -286,13 +331,13 @@ mod tests {
         let (_, clock) = clock(0, 0);
         clock.observe(LogTime(50_000), now());
         pass(5_000).await;
-        clock.term_known(3);
+        clock.term_known(leader(3));
         pass(300).await;
-        clock.followed(3);
+        clock.followed(leader(3));
         pass(300).await;
-        clock.followed(4); // a leader that never wrote the first entry of its term
+        clock.followed(leader(4)); // which never wrote the first entry of its term
         pass(400).await;
-        let (_, gap) = clock.begin_term();
+        let (_, gap) = clock.begin_term(leader(5));
         assert_eq!(gap, Millis(700));
     }
 
@@ -301,9 +346,10 @@ mod tests {
         let (_, clock) = clock(0, 0);
         clock.observe(LogTime(50_000), now());
         pass(3_000).await;
-        assert_eq!(clock.begin_term().1, Millis(2_970), "slewed towards a clock that is behind");
+        let (_, gap) = clock.begin_term(leader(3));
+        assert_eq!(gap, Millis(2_970), "slewed towards a clock that is behind");
         pass(100).await;
-        assert_eq!(clock.begin_term().1, Millis(3_069));
+        assert_eq!(clock.begin_term(leader(3)).1, Millis(3_069));
     }
 
     #[tokio::test(start_paused = true)]
@@ -311,40 +357,74 @@ mod tests {
         const SILENCE: Duration = Duration::from_millis(450);
         let (_, clock) = clock(0, 0);
         clock.observe(LogTime(50_000), now());
-        clock.term_begun(7, now());
+        begin(&clock, 7);
         for _ in 0..10 {
             pass(100).await;
-            clock.answered_by_quorum(7, now(), SILENCE);
+            clock.answered_by_quorum(leader(7), now(), SILENCE);
         }
         assert!(!clock.has_gap(SILENCE), "an idle leader is heard by its heartbeats");
         pass(30_000).await;
         assert!(clock.has_gap(SILENCE));
-        clock.answered_by_quorum(7, now(), SILENCE);
+        clock.answered_by_quorum(leader(7), now(), SILENCE);
         pass(100).await;
-        clock.answered_by_quorum(7, now(), SILENCE);
+        clock.answered_by_quorum(leader(7), now(), SILENCE);
         assert!(clock.has_gap(SILENCE), "until it is written down");
-        assert_eq!(clock.begin_term().1, Millis(30_000));
-        clock.term_begun(7, now());
+        assert_eq!(clock.begin_term(leader(7)).1, Millis(30_000));
+        clock.term_begun(leader(7));
         assert!(!clock.has_gap(SILENCE));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_first_entry_that_took_long_to_be_committed_was_a_silence() {
+    async fn a_silence_while_the_first_entry_is_committed_is_a_gap() {
+        const SILENCE: Duration = Duration::from_millis(450);
+        for answer_comes_first in [true, false] {
+            let (_, clock) = clock(0, 0);
+            clock.observe(LogTime(50_000), now());
+            clock.begin_term(leader(7));
+            pass(4_000).await;
+            if answer_comes_first {
+                clock.answered_by_quorum(leader(7), now(), SILENCE);
+            }
+            clock.term_begun(leader(7));
+            clock.answered_by_quorum(leader(7), now(), SILENCE);
+            assert!(clock.has_gap(SILENCE));
+            assert_eq!(clock.begin_term(leader(7)).1, Millis(4_000));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_disk_is_no_silence() {
         const SILENCE: Duration = Duration::from_millis(450);
         let (_, clock) = clock(0, 0);
         clock.observe(LogTime(50_000), now());
-        let written = now();
-        pass(4_000).await;
-        clock.term_begun(7, written);
-        clock.answered_by_quorum(7, now(), SILENCE);
-        assert!(clock.has_gap(SILENCE));
-        assert_eq!(clock.begin_term().1, Millis(4_000));
+        clock.begin_term(leader(7));
+        for _ in 0..40 {
+            pass(100).await;
+            clock.answered_by_quorum(leader(7), now(), SILENCE);
+        }
+        clock.term_begun(leader(7));
+        assert!(!clock.has_gap(SILENCE), "or the leader would write down gaps, and nothing else");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_an_older_leader_began_takes_nothing_from_a_newer_one() {
+        let (_, clock) = clock(0, 0);
+        clock.observe(LogTime(50_000), now());
+        clock.begin_term(leader(7));
+        clock.term_known(leader(8));
+        clock.followed(leader(8));
+        pass(300).await;
+        clock.term_begun(leader(7));
+        clock.term_known(leader(7));
+        assert_eq!(clock.since_attended(), Some(Duration::from_millis(300)));
+        clock.followed(leader(8));
+        assert_eq!(clock.since_attended(), Some(Duration::ZERO));
     }
 
     #[tokio::test(start_paused = true)]
     async fn time_that_was_set_is_not_set_again() {
         let (_, clock) = clock(100_000, 40_000);
-        clock.begin_term();
+        clock.begin_term(leader(2));
         clock.set(clock.correction(100_000).unwrap());
         pass(1_000).await;
         assert_eq!(clock.correction(101_000), None);

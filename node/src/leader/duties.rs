@@ -121,8 +121,8 @@ impl<RT: AsyncRuntime> Duties<RT> {
     async fn watch_quorum(self: Arc<Self>) {
         loop {
             RT::sleep(self.heartbeat).await;
-            if let Some((term, answered)) = last_answer(&self.raft) {
-                self.clock.answered_by_quorum(term, answered, self.silence);
+            if let Some((leader, answered)) = last_answer(&self.raft) {
+                self.clock.answered_by_quorum(leader, answered, self.silence);
             }
         }
     }

@@ -21,6 +21,8 @@ impl<RT: AsyncRuntime> Duties<RT> {
     /// Writes down who the cluster is founded with. Each step looks at what is there, so that a
     /// later leader goes on where an earlier one stopped.
     pub(super) async fn found(self: Arc<Self>, founding: Founding) {
+        // Told once, not ten times a second.
+        let mut refused: Option<String> = None;
         loop {
             RT::sleep(FOUND_EVERY).await;
             if !self.leads() {
@@ -32,8 +34,10 @@ impl<RT: AsyncRuntime> Duties<RT> {
             }
             let Some(step) = self.founding_step(&founding) else { return };
             let answer = self.door.call(&step).await;
-            if let Answer::Refused { code, message, .. } = answer {
-                tracing::error!(code, message, "the founding was refused");
+            if let Answer::Refused { code, message, .. } = answer
+                && refused.replace(code.clone()) != Some(code.clone())
+            {
+                tracing::error!(code, message, "the founding was refused; it is tried again");
             }
         }
     }

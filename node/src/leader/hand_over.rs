@@ -16,9 +16,9 @@ pub fn successor<RT: AsyncRuntime>(raft: &Raft<RT>, neighbours: &Neighbours) -> 
 
 /// Lets another node lead; whether it, or anybody else, does within `patience`.
 ///
-/// From the moment it is asked, Raft on this node proposes nothing more, and nothing ends that but
-/// another term, while its heartbeats keep others from standing. So if the message is lost, it is
-/// silent until somebody leads.
+/// From the moment it is asked, Raft on this node proposes nothing more and sends no heartbeats, and
+/// nothing ends that but another term. So if the message is lost, the others hear nothing, and one of
+/// them stands after an election timeout.
 pub async fn hand_over<RT: AsyncRuntime>(raft: &Raft<RT>, to: NodeId, patience: Duration) -> bool {
     let Ok(leader) = raft.as_leader() else { return true };
     let term = leader.leader_id().term;
@@ -37,12 +37,6 @@ pub async fn hand_over<RT: AsyncRuntime>(raft: &Raft<RT>, to: NodeId, patience: 
         return true;
     }
     tracing::warn!(to, "the lead could not be handed over in time");
-    raft.runtime_config().heartbeat(false);
-    let mut metrics = raft.server_metrics();
-    let lost = async { while is_term(raft, term) && metrics.changed().await.is_ok() {} };
-    // Others stand when they have heard nothing for a while; if they cannot, all goes on as before.
-    let _ = RT::timeout(4 * patience, lost).await;
-    raft.runtime_config().heartbeat(true);
     false
 }
 

@@ -2,11 +2,11 @@
 
 use openraft_rt::{AsyncRuntime, Instant as _};
 
-use crate::raft::Raft;
+use crate::raft::{LeaderId, Raft};
 
-/// The term this node leads, and when a quorum last answered it; none if it does not lead, or just
+/// This node as the leader it is, and when a quorum last answered it; none if it does not lead, or just
 /// began to.
-pub fn last_answer<RT: AsyncRuntime>(raft: &Raft<RT>) -> Option<(u64, RT::Instant)> {
+pub fn last_answer<RT: AsyncRuntime>(raft: &Raft<RT>) -> Option<(LeaderId, RT::Instant)> {
     let leader = raft.as_leader().ok()?;
     let answered = match leader.last_quorum_acked() {
         Some(answered) => answered,
@@ -14,5 +14,5 @@ pub fn last_answer<RT: AsyncRuntime>(raft: &Raft<RT>) -> Option<(u64, RT::Instan
         None if raft.voter_ids().count() == 1 => RT::Instant::now(),
         None => return None,
     };
-    Some((leader.leader_id().term, answered))
+    Some((leader.to_committed_leader_id(), answered))
 }

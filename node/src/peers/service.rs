@@ -171,8 +171,8 @@ impl<RT: AsyncRuntime> Peer for PeerService<RT> {
             async move {
                 let request = requests.message().await.ok()??;
                 // Answers are taken as long as requests are.
-                let term = request.vote.map_or(0, |vote| vote.term);
-                let _ = stamps.send((term, last_stamp(&request), RT::Instant::now()));
+                let leader = vote_from_stored(request.vote.unwrap_or_default()).leader_id;
+                let _ = stamps.send((leader, last_stamp(&request), RT::Instant::now()));
                 match convert::append_from_wire::<RT>(request) {
                     Ok(request) => Some((request, requests)),
                     Err(error) => {
@@ -184,8 +184,8 @@ impl<RT: AsyncRuntime> Peer for PeerService<RT> {
         });
         let answers = self.raft.stream_append(requests).map(move |answer| match answer {
             Ok(answer) => {
-                if let (Ok((term, stamp, since)), true) = (taken.try_recv(), answer.is_ok()) {
-                    clock.followed(term);
+                if let (Ok((leader, stamp, since)), true) = (taken.try_recv(), answer.is_ok()) {
+                    clock.followed(leader);
                     if let Some(stamp) = stamp {
                         clock.observe(stamp, since);
                     }

@@ -47,8 +47,9 @@ pub struct Parts {
 pub enum TimeNews {
     /// Log time was set to this.
     Set(LogTime),
-    /// The first entry of this leader's term, with the gap before it.
-    TermBegun(LeaderId),
+    /// An entry of this leader, the first one here. The gap before its term is in the log: a leader
+    /// writes it down before anything else.
+    Led(LeaderId),
 }
 
 /// The state machine that Raft drives.
@@ -58,6 +59,8 @@ pub struct Machine {
     pending: PendingRecords,
     /// Bytes applied since the last snapshot was begun.
     log_bytes: u64,
+    /// Who wrote the last entry with commands that was applied since the start.
+    leader: Option<LeaderId>,
 }
 
 impl Machine {
@@ -82,7 +85,7 @@ impl Machine {
         }
         let pending = PendingRecords::after(inner.applied.map(|id| id.index));
         let state = State::new(inner, parts.epoch, parts.watch_events_max);
-        Ok(Self { state, parts, pending, log_bytes: 0 })
+        Ok(Self { state, parts, pending, log_bytes: 0, leader: None })
     }
 
     /// The state, for readers.
@@ -149,13 +152,13 @@ impl Machine {
             // What a replica that is wrong saw happen is shown to nobody.
             return Err(halt);
         }
+        let leader = *log_id.committed_leader_id();
+        if self.leader.replace(leader) != Some(leader) {
+            (self.parts.time_news)(TimeNews::Led(leader));
+        }
         for event in &events {
-            match event {
-                Event::TimeSet { to, .. } => (self.parts.time_news)(TimeNews::Set(*to)),
-                Event::TermStarted { .. } => {
-                    (self.parts.time_news)(TimeNews::TermBegun(*log_id.committed_leader_id()));
-                }
-                _ => {}
+            if let Event::TimeSet { to, .. } = event {
+                (self.parts.time_news)(TimeNews::Set(*to));
             }
         }
         self.pending.note(log_id.index, inner.centre.now(), &events);

@@ -20,6 +20,10 @@ use crate::storage::records::{LoggedRecord, RecordStore};
 /// Records after which a segment is written. Some 5 MB.
 pub(crate) const RECORDS_PER_SEGMENT: usize = 10_000;
 
+/// Segments that may wait for a peer to fill a hole before them: some 320 MB. Beyond it the node
+/// stops at its next snapshot; without them it could not purge its log either.
+const WAITING_MAX: usize = 64;
+
 /// Records of entries after the last segment that is written or on its way.
 #[derive(Debug, Default)]
 pub(super) struct PendingRecords {
@@ -89,7 +93,7 @@ impl SegmentWriter {
         Self { jobs }
     }
 
-    /// Has a segment written. Whether it was, is said to the next who waits.
+    /// Has a segment written. If it was not, whoever waits next is told, and Raft stops by that.
     pub(super) fn write(&self, batch: Batch) {
         // The task ends with this sender, or with the runtime.
         let _ = self.jobs.send(Job { batch, written: None });
@@ -99,8 +103,12 @@ impl SegmentWriter {
     pub(crate) async fn write_and_wait(&self, batch: Batch) -> Result<(), StorageError> {
         let (written, outcome) = oneshot::channel();
         let _ = self.jobs.send(Job { batch, written: Some(written) });
-        outcome.await.unwrap_or_else(|_| Err(StorageError::io("write", "records")(stopped())))
+        outcome.await.unwrap_or_else(|_| Err(failure(stopped())))
     }
+}
+
+fn failure(error: std::io::Error) -> StorageError {
+    StorageError::io("write", "records")(error)
 }
 
 fn stopped() -> std::io::Error {
@@ -112,26 +120,35 @@ async fn work<RT: AsyncRuntime>(store: Arc<RecordStore>, mut jobs: mpsc::Unbound
     let mut failed: Option<StorageError> = None;
     while let Some(job) = jobs.recv().await {
         waiting.push_back(job);
-        // What fills a hole comes from a peer, behind what waits for it.
-        while let Some(at) = waiting.iter().position(|job| follows(&store, job.batch.from)) {
+        if failed.is_none() && waiting.len() > WAITING_MAX {
+            let words = format!("no peer has the records from entry {} on", next(&store));
+            failed = Some(failure(std::io::Error::other(words)));
+        }
+        // What fills a hole comes from a peer, behind what waits for it. What failed is missing in all
+        // that follows: none of it may pass for whole, and nobody is to wait for it.
+        let is_next =
+            |job: &Job, failed: &Option<_>| failed.is_some() || follows(&store, job.batch.from);
+        while let Some(at) = waiting.iter().position(|job| is_next(job, &failed)) {
             let Some(Job { batch, written }) = waiting.remove(at) else { break };
-            // What failed is missing in all that follows: none of it may pass for whole.
             if failed.is_none() {
                 let store = store.clone();
                 let outcome = RT::spawn_blocking(move || write(&store, batch)).await;
                 failed = match outcome {
                     Ok(outcome) => outcome.err(),
-                    Err(error) => Some(StorageError::io("write", "records")(error)),
+                    Err(error) => Some(failure(error)),
                 };
+                if let Some(error) = &failed {
+                    tracing::error!(
+                        %error,
+                        "records could not be written: this node stops at its next snapshot"
+                    );
+                }
             }
             if let Some(written) = written {
                 // Whoever waited is gone with its snapshot.
                 let _ = written.send(match &failed {
                     None => Ok(()),
-                    Some(error) => {
-                        let words = std::io::Error::other(error.to_string());
-                        Err(StorageError::io("write", "records")(words))
-                    }
+                    Some(error) => Err(failure(std::io::Error::other(error.to_string()))),
                 });
             }
         }
@@ -171,5 +188,46 @@ fn write(store: &RecordStore, batch: Batch) -> Result<(), StorageError> {
             Ok(())
         }
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use openraft_rt_tokio::TokioRuntime;
+
+    use super::*;
+    use crate::seams::RealDisk;
+    use crate::storage::records::{MemoryIndex, RECORD_FOLDER};
+
+    fn batch(from: u64, to: u64) -> Batch {
+        Batch { from, to, records: Vec::new() }
+    }
+
+    #[tokio::test]
+    async fn after_a_write_that_failed_nobody_waits_for_what_follows() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Arc::new(RealDisk::new(folder.path()));
+        let store = Arc::new(RecordStore::open(disk, Box::new(MemoryIndex::default())).unwrap());
+        let writer = SegmentWriter::start::<TokioRuntime>(store.clone());
+        writer.write_and_wait(batch(0, 9)).await.unwrap();
+        // A disk on which nothing can be written any more.
+        std::fs::remove_dir_all(folder.path().join(RECORD_FOLDER)).unwrap();
+        std::fs::write(folder.path().join(RECORD_FOLDER), "in the way").unwrap();
+        writer.write(batch(10, 19));
+        assert!(writer.write_and_wait(batch(20, 29)).await.is_err());
+        assert_eq!(store.covered_to(), Some(9), "nothing passes for whole");
+    }
+
+    #[tokio::test]
+    async fn what_waits_behind_a_hole_that_nobody_fills_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Arc::new(RealDisk::new(folder.path()));
+        let store = Arc::new(RecordStore::open(disk, Box::new(MemoryIndex::default())).unwrap());
+        let writer = SegmentWriter::start::<TokioRuntime>(store);
+        for n in 1..=WAITING_MAX as u64 {
+            writer.write(batch(10 * n, 10 * n + 9));
+        }
+        let last = 10 * (WAITING_MAX as u64 + 1);
+        assert!(writer.write_and_wait(batch(last, last + 9)).await.is_err());
     }
 }

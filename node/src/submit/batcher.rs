@@ -112,8 +112,8 @@ impl<RT: AsyncRuntime> Batcher<RT> {
                     continue;
                 }
             };
-            if let Some((term, answered)) = last_answer(&self.raft) {
-                self.clock.answered_by_quorum(term, answered, self.silence);
+            if let Some((leader, answered)) = last_answer(&self.raft) {
+                self.clock.answered_by_quorum(leader, answered, self.silence);
             }
             let term = leader.to_committed_leader_id();
             if begun != Some(term) || self.clock.has_gap(self.silence) {
@@ -127,10 +127,11 @@ impl<RT: AsyncRuntime> Batcher<RT> {
                         let now = RT::Instant::now();
                         let since = *refused.get_or_insert(now);
                         if now.saturating_duration_since(since) > 2 * self.silence {
-                            // A leader that was started again is not one, although its vote says
-                            // so, and where nobody else may stand, nobody would ever lead.
+                            // A node that led before it was started again is no leader, although
+                            // its vote says so, and where nobody else may stand, nobody would ever
+                            // lead. Of a leader that may not write Raft makes nothing of this.
                             refused = None;
-                            if self.raft.trigger().elect(false).await.is_err() {
+                            if self.raft.trigger().elect(true).await.is_err() {
                                 break;
                             }
                         }
@@ -170,8 +171,7 @@ impl<RT: AsyncRuntime> Batcher<RT> {
             // The first stamp is wall time, which nobody could take back.
             return Begun::NotNow;
         }
-        let written_at = RT::Instant::now();
-        let (stamp, gap) = self.clock.begin_term();
+        let (stamp, gap) = self.clock.begin_term(leader);
         #[cfg(feature = "mutations")]
         let gap = if self.hides_gaps { acd::time::Millis::ZERO } else { gap };
         let command = ClusterCommand::TermStarted { leader: acd::ids::NodeId(self.node), gap };
@@ -189,8 +189,8 @@ impl<RT: AsyncRuntime> Batcher<RT> {
         };
         match outcome {
             Select2::Second(Ok(Ok(_))) => {
-                tracing::info!(term = leader.term, gap_ms = gap.0, "this node leads");
-                self.clock.term_begun(leader.term, written_at);
+                tracing::info!(term = leader.term, gap_ms = gap.0, "people are heard again");
+                self.clock.term_begun(leader);
                 Begun::Yes
             }
             // A leader that was just elected may not write until a quorum has answered it.
