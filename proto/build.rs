@@ -1,31 +1,26 @@
-//! Generates Rust from the .proto files, without a `protoc` on the machine.
+//! Generates Rust from the .proto files, without a `protoc` on the machine, and the descriptors that
+//! gRPC reflection tells clients.
 
 use std::error::Error;
+use std::path::PathBuf;
+use std::{env, fs};
 
-const FILES: [&str; 16] = [
-    "quorumcall/peer/v1/peer.proto",
-    "quorumcall/stored/v1/agent_command.proto",
-    "quorumcall/stored/v1/channel.proto",
-    "quorumcall/stored/v1/cluster_command.proto",
-    "quorumcall/stored/v1/config.proto",
-    "quorumcall/stored/v1/config_command.proto",
-    "quorumcall/stored/v1/contact.proto",
-    "quorumcall/stored/v1/contact_command.proto",
-    "quorumcall/stored/v1/entry.proto",
-    "quorumcall/stored/v1/raft.proto",
-    "quorumcall/stored/v1/record.proto",
-    "quorumcall/stored/v1/reply.proto",
-    "quorumcall/stored/v1/site_command.proto",
-    "quorumcall/stored/v1/state.proto",
-    "quorumcall/stored/v1/storage.proto",
-    "quorumcall/stored/v1/work_command.proto",
-];
+use prost::Message;
+
+const FOLDERS: [&str; 3] = ["quorumcall/api/v1", "quorumcall/peer/v1", "quorumcall/stored/v1"];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    for file in FILES {
-        println!("cargo:rerun-if-changed={file}");
+    let mut files = Vec::new();
+    for folder in FOLDERS {
+        println!("cargo:rerun-if-changed={folder}");
+        for entry in fs::read_dir(folder)? {
+            files.push(entry?.path());
+        }
     }
-    let descriptors = protox::compile(FILES, ["."])?;
+    files.sort();
+    let descriptors = protox::compile(files, ["."])?;
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo names no OUT_DIR")?);
+    fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure().bytes(".").build_transport(false).compile_fds(descriptors)?;
     Ok(())
 }

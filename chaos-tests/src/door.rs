@@ -13,11 +13,11 @@ use futures::stream;
 use node::identity::{client_config, node_name};
 use node::replica::{Ended, Token};
 use node::rpc::{Channel, Dial, Timer};
-use node::submit::{Answer, answer_from_wire};
+use node::submit::{Answer, outcome_from_wire};
 use openraft_rt::{AsyncRuntime, Select2};
-use proto::peer::v1::SubmitRequest;
-use proto::peer::v1::submission_client::SubmissionClient;
-use proto::peer::v1::submit_request::Command;
+use proto::api::v1::SubmitRequest;
+use proto::api::v1::commands_client::CommandsClient;
+use proto::api::v1::submit_request::Command;
 
 use crate::cluster::{Cluster, PORT};
 use crate::history::{Outcome, ResumeToken, contacts_of};
@@ -88,7 +88,7 @@ impl Door for SimDoor {
     async fn submit(&self, node: u64, submission: Submission) -> Outcome {
         let channel = self.channel(&submission.principal, node);
         let origin = hyper::Uri::from_static("https://quorumcall");
-        let mut client = SubmissionClient::with_origin(channel, origin);
+        let mut client = CommandsClient::with_origin(channel, origin);
         let command = Command {
             tag: 1,
             submission: encode_submission(&submission).into(),
@@ -101,7 +101,7 @@ impl Door for SimDoor {
         let Ok(Some(response)) = responses.into_inner().message().await else {
             return Outcome::Unknown;
         };
-        match response.outcomes.into_iter().next().map(answer_from_wire) {
+        match response.outcomes.into_iter().next().map(outcome_from_wire) {
             Some((_, Answer::Committed { index, reply })) => Outcome::Committed { index, reply },
             Some((_, Answer::Refused { index, code, message })) => {
                 Outcome::Refused { index, code, message }

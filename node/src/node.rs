@@ -13,9 +13,9 @@ use openraft::raft::ReadPolicy;
 use openraft::storage::RaftLogStorage;
 use openraft_rt::watch::WatchReceiver;
 use openraft_rt::{AsyncRuntime, Instant as _, Select2};
+use proto::api::v1::commands_server::CommandsServer;
 use proto::peer::v1::peer_server::PeerServer;
 use proto::peer::v1::read_index_response::Result as ReadIndex;
-use proto::peer::v1::submission_server::SubmissionServer;
 use tokio::sync::{Notify, Semaphore};
 use tonic::service::Routes;
 
@@ -32,8 +32,8 @@ use crate::shutdown::Shutdown;
 use crate::storage::records::RecordStore;
 use crate::storage::{Marker, SnapshotStore, StorageError};
 use crate::submit::{
-    Answer, BatchLimits, Batcher, COMMAND_DEADLINE, Door, Forwarder, Inbox, InboxLimits,
-    SubmissionService, Submitted,
+    Answer, BatchLimits, Batcher, COMMAND_DEADLINE, CommandsService, Door, Forwarder, Inbox,
+    InboxLimits, Submitted,
 };
 
 /// Bytes of one message of a client.
@@ -300,7 +300,7 @@ impl<RT: AsyncRuntime> Node<RT> {
                 RT::select2(shutdown, fill).await;
             }));
         }
-        let submission_service = SubmissionService {
+        let commands_service = CommandsService {
             door: door.clone(),
             directory: directory.clone(),
             shutdown: shutdown.clone(),
@@ -311,7 +311,7 @@ impl<RT: AsyncRuntime> Node<RT> {
                 .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX),
         )
         .add_service(
-            SubmissionServer::new(submission_service)
+            CommandsServer::new(commands_service)
                 .max_decoding_message_size(CLIENT_MESSAGE_BYTES_MAX),
         )
         .prepare();

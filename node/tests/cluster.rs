@@ -20,11 +20,11 @@ use node::identity::{Authority, Identity, Validity, client_config, node_name};
 use node::rpc::{Channel, Dial, Timer};
 use node::seams::{SystemClock, TcpAcceptor, TcpConnector, WallClock};
 use node::setup::Setup;
-use node::submit::{Answer, answer_from_wire};
+use node::submit::{Answer, outcome_from_wire};
 use openraft_rt_tokio::TokioRuntime;
-use proto::peer::v1::SubmitRequest;
-use proto::peer::v1::submission_client::SubmissionClient;
-use proto::peer::v1::submit_request::Command;
+use proto::api::v1::SubmitRequest;
+use proto::api::v1::commands_client::CommandsClient;
+use proto::api::v1::submit_request::Command;
 
 const ADMIN: &str = "olena";
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -146,7 +146,7 @@ impl Cluster {
         };
         let channel = Channel::<TokioRuntime>::new(dial, Timer::start());
         let origin = hyper::Uri::from_static("https://quorumcall");
-        let mut client = SubmissionClient::with_origin(channel, origin);
+        let mut client = CommandsClient::with_origin(channel, origin);
         let submission = encode_submission(submission).into();
         let command = Command { tag: 7, submission, arrival: false, leads: false };
         let once = stream::iter([SubmitRequest { commands: vec![command] }]);
@@ -155,7 +155,7 @@ impl Cluster {
             Err(status) => return Answer::unknown(&status.to_string()),
         };
         let response = responses.into_inner().message().await.unwrap().unwrap();
-        let (tag, answer) = answer_from_wire(response.outcomes.into_iter().next().unwrap());
+        let (tag, answer) = outcome_from_wire(response.outcomes.into_iter().next().unwrap());
         assert_eq!(tag, 7);
         answer
     }

@@ -18,3 +18,16 @@ pub mod peer {
         include!(concat!(env!("OUT_DIR"), "/quorumcall.peer.v1.rs"));
     }
 }
+
+/// What front ends, desktops and operators say to nodes.
+pub mod api {
+    /// Version 1.
+    #[allow(missing_docs, reason = "generated; the .proto files are the documentation")]
+    #[allow(clippy::large_enum_variant, reason = "generated; decoded and taken apart at once")]
+    pub mod v1 {
+        include!(concat!(env!("OUT_DIR"), "/quorumcall.api.v1.rs"));
+    }
+}
+
+/// All .proto files as an encoded `google.protobuf.FileDescriptorSet`, for gRPC reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

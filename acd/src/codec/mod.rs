@@ -12,11 +12,14 @@
 
 mod command;
 mod config;
+mod event;
 mod record;
 mod reply;
 pub(crate) mod stored;
 mod version;
 
+#[cfg(test)]
+mod event_tests;
 #[cfg(test)]
 mod record_tests;
 #[cfg(test)]
@@ -37,8 +40,9 @@ use crate::limits;
 use crate::rejection::Rejection;
 use crate::time::LogTime;
 
+pub use self::event::{event_from_stored, event_to_stored};
 pub use self::record::{decode_record, encode_record};
-pub use self::reply::{decode_reply, encode_reply};
+pub use self::reply::{reply_from_stored, reply_to_stored};
 use self::version::Readers;
 
 /// The version of the format that this program writes.

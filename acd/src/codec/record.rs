@@ -1,6 +1,5 @@
 //! Records, as they are kept when the state has forgotten what they tell of.
 
-use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -51,11 +50,9 @@ fn decode_record_1(bytes: Bytes) -> Result<Record, Rejection> {
     let stored = v1::Record::decode(bytes).map_err(|_| not_a_record())?;
     Ok(match stored.record.ok_or_else(|| no_choice("Record.record"))? {
         wire::Record::Contact(contact) => {
-            Record::Contact(Box::new(Stored::from_stored(contact, "Record.contact")?))
+            Record::Contact(Stored::from_stored(contact, "Record.contact")?)
         }
-        wire::Record::Audit(audit) => {
-            Record::Audit(Box::new(Stored::from_stored(audit, "Record.audit")?))
-        }
+        wire::Record::Audit(audit) => Record::Audit(Stored::from_stored(audit, "Record.audit")?),
     })
 }
 
@@ -76,15 +73,15 @@ stored_messages! {
 
 // What the state machine worked out has no bounds of its own.
 
-fn any_time(ms: u64) -> Result<LogTime, Rejection> {
+pub(super) fn any_time(ms: u64) -> Result<LogTime, Rejection> {
     Ok(LogTime(ms))
 }
 
-fn any_time_or_none(ms: Option<u64>) -> Result<Option<LogTime>, Rejection> {
+pub(super) fn any_time_or_none(ms: Option<u64>) -> Result<Option<LogTime>, Rejection> {
     Ok(ms.map(LogTime))
 }
 
-fn any_duration(ms: u64) -> Result<Millis, Rejection> {
+pub(super) fn any_duration(ms: u64) -> Result<Millis, Rejection> {
     Ok(Millis(ms))
 }
 
@@ -105,16 +102,6 @@ impl Stored<Option<v1::AnyCommand>> for Command {
 
     fn from_stored(stored: Option<v1::AnyCommand>, at: &'static str) -> Result<Self, Rejection> {
         Self::from_stored(stored.ok_or_else(|| missing(at))?, at)
-    }
-}
-
-impl Stored<v1::AnyCommand> for Box<Command> {
-    fn to_stored(&self) -> v1::AnyCommand {
-        (**self).to_stored()
-    }
-
-    fn from_stored(stored: v1::AnyCommand, at: &'static str) -> Result<Self, Rejection> {
-        Command::from_stored(stored, at).map(Self::new)
     }
 }
 

@@ -1,9 +1,6 @@
 //! Answers, as nodes and clients pass them on.
 
-use alloc::vec::Vec;
-
 use bytes::Bytes;
-use prost::Message;
 use proto::stored::v1;
 use proto::stored::v1::reply as wire;
 
@@ -14,8 +11,8 @@ use crate::rejection::Rejection;
 use crate::reply::{Reply, Verdict, WorkItem, WorkState};
 use crate::time::{AttendedTime, LogTime};
 
-/// Encodes an answer.
-pub fn encode_reply(reply: &Reply) -> Vec<u8> {
+/// The stored form of a reply.
+pub fn reply_to_stored(reply: &Reply) -> v1::Reply {
     let reply = match reply {
         Reply::Done => wire::Reply::Done(wire::Done {}),
         Reply::Enqueued { seq, arrived } => {
@@ -49,17 +46,16 @@ pub fn encode_reply(reply: &Reply) -> Vec<u8> {
             wire::Reply::Checkpoint(Bytes::copy_from_slice(&hash.to_be_bytes()))
         }
     };
-    v1::Reply { reply: Some(reply) }.encode_to_vec()
+    v1::Reply { reply: Some(reply) }
 }
 
-/// Decodes and checks an answer.
+/// Checks and takes over the stored form of a reply.
 ///
 /// # Errors
 ///
-/// [`Rejection::Malformed`] if the bytes are not an answer; what the constructor of contact ids
-/// says of theirs.
-pub fn decode_reply(bytes: &[u8]) -> Result<Reply, Rejection> {
-    let stored = v1::Reply::decode(bytes).map_err(|_| malformed("not a Reply message".into()))?;
+/// [`Rejection::Malformed`] if a part is missing; what the constructor of contact ids says of
+/// theirs.
+pub fn reply_from_stored(stored: v1::Reply) -> Result<Reply, Rejection> {
     Ok(match stored.reply.ok_or_else(|| no_choice("Reply.reply"))? {
         wire::Reply::Done(wire::Done {}) => Reply::Done,
         wire::Reply::Enqueued(wire::Enqueued { seq, arrived_ms }) => {
@@ -182,14 +178,22 @@ mod tests {
             Reply::Checkpoint { hash: 1 << 127 },
         ];
         for reply in replies {
-            assert_eq!(decode_reply(&encode_reply(&reply)), Ok(reply));
+            assert_eq!(reply_from_stored(reply_to_stored(&reply)), Ok(reply));
         }
     }
 
     #[test]
-    fn other_bytes_are_refused() {
-        for bytes in [&b""[..], b"\xff", b"\x52\x01x"] {
-            assert!(decode_reply(bytes).is_err(), "{bytes:?}");
+    fn what_lacks_a_part_is_refused() {
+        let verdict = wire::Verdict { verdict: None };
+        let short = Bytes::from_static(b"x");
+        for reply in [
+            None,
+            Some(wire::Reply::TurnedAway(wire::TurnedAway { why: 0 })),
+            Some(wire::Reply::Verdicts(wire::Verdicts { verdicts: vec![verdict] })),
+            Some(wire::Reply::Checkpoint(short)),
+        ] {
+            let stored = v1::Reply { reply };
+            assert!(reply_from_stored(stored.clone()).is_err(), "{stored:?}");
         }
     }
 }

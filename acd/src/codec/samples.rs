@@ -67,15 +67,15 @@ variants! {
     }
 }
 
-fn queue() -> QueueId {
+pub(super) fn queue() -> QueueId {
     QueueId::new("billing").unwrap()
 }
 
-fn agent() -> AgentId {
+pub(super) fn agent() -> AgentId {
     AgentId::new("anna").unwrap()
 }
 
-fn site() -> SiteId {
+pub(super) fn site() -> SiteId {
     SiteId::new("kyiv").unwrap()
 }
 
@@ -83,19 +83,19 @@ fn skill() -> SkillId {
     SkillId::new("english").unwrap()
 }
 
-fn calendar() -> CalendarId {
+pub(super) fn calendar() -> CalendarId {
     CalendarId::new("office-hours").unwrap()
 }
 
-fn principal() -> PrincipalId {
+pub(super) fn principal() -> PrincipalId {
     PrincipalId::new("sip-edge.1").unwrap()
 }
 
-fn contact() -> ContactId {
+pub(super) fn contact() -> ContactId {
     ContactId::new("Call:1@edge~7").unwrap()
 }
 
-fn label() -> Label {
+pub(super) fn label() -> Label {
     Label::new("Рахунки, 3-й поверх").unwrap()
 }
 
@@ -113,9 +113,9 @@ fn attributes() -> Attributes {
     Attributes::new(&v1::Attributes { items }.encode_to_vec()).unwrap()
 }
 
-const TOKEN: OfferToken = OfferToken(300);
-const EPOCH: SessionEpoch = SessionEpoch(41);
-const STAMP: LogTime = LogTime(1_770_000_000_123);
+pub(super) const TOKEN: OfferToken = OfferToken(300);
+pub(super) const EPOCH: SessionEpoch = SessionEpoch(41);
+pub(super) const STAMP: LogTime = LogTime(1_770_000_000_123);
 const EXPECTED: Option<Revision> = Some(Revision(3));
 
 /// The command that counts: with every part present.

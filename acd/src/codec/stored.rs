@@ -4,7 +4,7 @@
 //! in both directions. A field that differs between the two sides, or is forgotten on one of
 //! them, does not compile.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 
 use bytes::Bytes;
 
@@ -127,6 +127,16 @@ impl<T: Stored<M>, M> Stored<Option<M>> for Option<T> {
 
     fn from_stored(stored: Option<M>, at: &'static str) -> Result<Self, Rejection> {
         stored.map(|stored| T::from_stored(stored, at)).transpose()
+    }
+}
+
+impl<T: Stored<M>, M> Stored<M> for Box<T> {
+    fn to_stored(&self) -> M {
+        T::to_stored(self)
+    }
+
+    fn from_stored(stored: M, at: &'static str) -> Result<Self, Rejection> {
+        T::from_stored(stored, at).map(Self::new)
     }
 }
 

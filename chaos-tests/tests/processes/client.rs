@@ -12,11 +12,11 @@ use futures::stream::{self, BoxStream};
 use node::identity::{Authority, Identity, Validity, client_config, node_name};
 use node::rpc::{Channel, Dial, Timer};
 use node::seams::{SystemClock, TcpConnector, WallClock};
-use node::submit::{Answer, answer_from_wire};
+use node::submit::{Answer, outcome_from_wire};
 use openraft_rt_tokio::TokioRuntime;
-use proto::peer::v1::submission_client::SubmissionClient;
-use proto::peer::v1::submit_request::Command;
-use proto::peer::v1::{SubmitRequest, SubmitResponse};
+use proto::api::v1::commands_client::CommandsClient;
+use proto::api::v1::submit_request::Command;
+use proto::api::v1::{SubmitRequest, SubmitResponse};
 use tokio::sync::mpsc;
 
 use crate::cluster::Cluster;
@@ -89,7 +89,7 @@ impl Clients {
     pub async fn ask(&self, node: u64, submission: &Submission) -> Answer {
         let channel = self.connection(&submission.principal, node);
         let origin = hyper::Uri::from_static("https://quorumcall");
-        let mut client = SubmissionClient::with_origin(channel, origin);
+        let mut client = CommandsClient::with_origin(channel, origin);
         let submission = encode_submission(submission).into();
         let command = Command { tag: 1, submission, arrival: false, leads: false };
         let once = stream::iter([SubmitRequest { commands: vec![command] }]);
@@ -98,7 +98,7 @@ impl Clients {
             let response = responses.into_inner().message().await;
             let response = response.map_err(|status| status.to_string())?;
             let outcome = response.and_then(|response| response.outcomes.into_iter().next());
-            outcome.map(|outcome| answer_from_wire(outcome).1).ok_or("no answer".to_owned())
+            outcome.map(|outcome| outcome_from_wire(outcome).1).ok_or("no answer".to_owned())
         };
         match tokio::time::timeout(CALL_TIMEOUT, call).await {
             Ok(Ok(answer)) => answer,
@@ -111,7 +111,7 @@ impl Clients {
     pub async fn talk(&self, node: u64, principal: &PrincipalId) -> Conversation {
         let origin = hyper::Uri::from_static("https://quorumcall");
         let channel = self.connection(principal, node);
-        let mut client = SubmissionClient::with_origin(channel, origin);
+        let mut client = CommandsClient::with_origin(channel, origin);
         let (to, requests) = mpsc::channel(1);
         let requests = stream::unfold(requests, |mut requests| async move {
             Some((requests.recv().await?, requests))
@@ -160,7 +160,7 @@ impl Conversation {
         let command = Command { tag: self.tag, submission, arrival: false, leads: false };
         self.to.send(SubmitRequest { commands: vec![command] }).await.expect("an open stream");
         let response = self.responses.next().await.expect("an open stream");
-        let mut outcomes = response.outcomes.into_iter().map(answer_from_wire);
+        let mut outcomes = response.outcomes.into_iter().map(outcome_from_wire);
         let (tag, answer) = outcomes.next().expect("an outcome");
         assert_eq!(tag, self.tag);
         answer

@@ -10,10 +10,10 @@ use futures::stream;
 use node::identity::{client_config, node_name};
 use node::rpc::{Channel, Dial, Timer};
 use node::seams::{SystemClock, TcpConnector};
-use node::submit::{Answer, answer_from_wire};
-use proto::peer::v1::submission_client::SubmissionClient;
-use proto::peer::v1::submit_request::Command;
-use proto::peer::v1::{SubmitRequest, SubmitResponse};
+use node::submit::{Answer, outcome_from_wire};
+use proto::api::v1::commands_client::CommandsClient;
+use proto::api::v1::submit_request::Command;
+use proto::api::v1::{SubmitRequest, SubmitResponse};
 use tokio::sync::mpsc;
 use tonic::Streaming;
 
@@ -55,7 +55,7 @@ impl Client {
         };
         let channel = Channel::<Tokio>::new(dial, Timer::start());
         let origin = hyper::Uri::from_static("https://quorumcall");
-        let mut client = SubmissionClient::with_origin(channel, origin);
+        let mut client = CommandsClient::with_origin(channel, origin);
         let (requests, queue) = mpsc::channel(64);
         let queue = stream::unfold(queue, |mut queue: mpsc::Receiver<_>| async move {
             Some((queue.recv().await?, queue))
@@ -90,7 +90,7 @@ impl Client {
             let response = response.expect("the stream is open");
             let now = Instant::now();
             for outcome in response.outcomes {
-                let (tag, answer) = answer_from_wire(outcome);
+                let (tag, answer) = outcome_from_wire(outcome);
                 if !matches!(answer, Answer::Committed { .. }) {
                     panic!("a command was not carried out: {answer:?}");
                 }

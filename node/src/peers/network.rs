@@ -19,6 +19,7 @@ use openraft::raft::{
 };
 use openraft::{OptionalSend, RaftNetworkFactory};
 use openraft_rt::{AsyncRuntime, Select2};
+use proto::api::v1::commands_client::CommandsClient;
 use proto::peer::v1;
 use proto::peer::v1::peer_client::PeerClient as Grpc;
 
@@ -135,14 +136,9 @@ impl<RT: AsyncRuntime> Peers<RT> {
     }
 
     /// For commands passed on to a peer. They go where log entries go: both come in crowds.
-    pub fn submission(
-        &self,
-        node: NodeId,
-        member: &Member,
-    ) -> v1::submission_client::SubmissionClient<Channel<RT>> {
+    pub fn commands(&self, node: NodeId, member: &Member) -> CommandsClient<Channel<RT>> {
         let channel = self.channels(node, member).log;
-        v1::submission_client::SubmissionClient::with_origin(channel, origin())
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        CommandsClient::with_origin(channel, origin()).max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 }
 

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::stream;
 use openraft_rt::{AsyncRuntime, Select2};
-use proto::peer::v1::SubmitRequest;
-use proto::peer::v1::submit_request::Command;
+use proto::api::v1::SubmitRequest;
+use proto::api::v1::submit_request::Command;
+use proto::api::v1::submit_response::Outcome;
 use tokio::sync::mpsc;
 
 use super::answer::{Answer, ReplyTo};
 use super::inbox::{Class, Submitted};
-use super::service::answer_from_wire;
+use super::service::outcome_from_wire;
 use crate::peers::{Directory, Peers};
 use crate::raft::NodeId;
 use crate::rpc::RpcError;
@@ -102,7 +103,7 @@ impl Link {
         leader: NodeId,
     ) -> Option<Self> {
         let member = directory.get(leader)?;
-        let mut client = peers.submission(leader, &member);
+        let mut client = peers.commands(leader, &member);
         let (commands, queue) = mpsc::channel(QUEUE_MAX);
         let waiting: Arc<Mutex<WaitingForAnswers>> = Arc::default();
         let answered = waiting.clone();
@@ -172,13 +173,10 @@ fn messages(queue: mpsc::Receiver<Command>) -> impl futures::Stream<Item = Submi
     })
 }
 
-fn give_answers(
-    waiting: &Mutex<WaitingForAnswers>,
-    outcomes: Vec<proto::peer::v1::submit_response::Outcome>,
-) {
+fn give_answers(waiting: &Mutex<WaitingForAnswers>, outcomes: Vec<Outcome>) {
     let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
     for outcome in outcomes {
-        let (tag, answer) = answer_from_wire(outcome);
+        let (tag, answer) = outcome_from_wire(outcome);
         // A tag that is not waited for was answered.
         if let Some(reply_to) = waiting.replies.remove(&tag) {
             reply_to.answer(answer);

@@ -22,4 +22,4 @@ pub use batcher::{BatchLimits, Batcher};
 pub use door::{COMMAND_DEADLINE, Door};
 pub use forward::Forwarder;
 pub use inbox::{Class, Full, Inbox, InboxLimits, Stopwatch, Submitted, leads_its_entry};
-pub use service::{SubmissionService, answer_from_wire};
+pub use service::{CommandsService, answer_from_wire, answer_to_wire, outcome_from_wire};

@@ -3,14 +3,15 @@
 use std::collections::VecDeque;
 use std::pin::pin;
 
-use acd::codec::{decode_reply, decode_submission, encode_reply};
+use acd::codec::{decode_submission, reply_from_stored, reply_to_stored};
 use futures::stream::{self, BoxStream};
 use openraft_rt::{AsyncRuntime, Instant as _, Select3};
-use proto::peer::v1::submission_server::Submission;
-use proto::peer::v1::submit_request::Command;
-use proto::peer::v1::submit_response::outcome::Result as Wire;
-use proto::peer::v1::submit_response::{Committed, Outcome, Refused, Unavailable, Unknown};
-use proto::peer::v1::{SubmitRequest, SubmitResponse};
+use proto::api::v1 as api;
+use proto::api::v1::answer::{Answer as Wire, Committed, Refused, Unavailable, Unknown};
+use proto::api::v1::commands_server::Commands;
+use proto::api::v1::submit_request::Command;
+use proto::api::v1::submit_response::Outcome;
+use proto::api::v1::{SubmitRequest, SubmitResponse};
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -29,7 +30,7 @@ const IN_FLIGHT_MAX: usize = 4_096;
 const RESPONSES_WAITING_MAX: usize = 16;
 
 /// Answers the stream of commands.
-pub struct SubmissionService<RT: AsyncRuntime> {
+pub struct CommandsService<RT: AsyncRuntime> {
     /// Where commands go.
     pub door: Door<RT>,
     /// Who is a node.
@@ -47,7 +48,7 @@ enum Client {
 }
 
 #[tonic::async_trait]
-impl<RT: AsyncRuntime> Submission for SubmissionService<RT> {
+impl<RT: AsyncRuntime> Commands for CommandsService<RT> {
     type SubmitStream = BoxStream<'static, Result<SubmitResponse, Status>>;
 
     async fn submit(
@@ -153,7 +154,7 @@ impl<RT: AsyncRuntime> Session<RT> {
                 Select3::Third(()) => {
                     if let Some((Some(tag), _)) = self.deadlines.pop_front() {
                         let answer = Answer::unknown("no answer in time");
-                        outcomes.push(answer_to_wire(tag, answer));
+                        outcomes.push(outcome_to_wire(tag, answer));
                         self.forget_answered();
                     }
                 }
@@ -172,7 +173,7 @@ impl<RT: AsyncRuntime> Session<RT> {
         // One that is not waited for any more was said to be unknown.
         if let Some((waiting, _)) = waiting {
             *waiting = None;
-            outcomes.push(answer_to_wire(tag, answer));
+            outcomes.push(outcome_to_wire(tag, answer));
             self.forget_answered();
         }
     }
@@ -224,10 +225,10 @@ impl<RT: AsyncRuntime> Session<RT> {
 }
 
 /// An answer as it is sent.
-fn answer_to_wire(tag: u64, answer: Answer) -> Outcome {
-    let result = match answer {
+pub fn answer_to_wire(answer: Answer) -> api::Answer {
+    let answer = match answer {
         Answer::Committed { index, reply } => {
-            Wire::Committed(Committed { index, reply: encode_reply(&reply).into() })
+            Wire::Committed(Committed { index, reply: Some(reply_to_stored(&reply)) })
         }
         Answer::Refused { index, code, message } => Wire::Refused(Refused { index, code, message }),
         Answer::Unavailable { message, leader } => {
@@ -235,17 +236,22 @@ fn answer_to_wire(tag: u64, answer: Answer) -> Outcome {
         }
         Answer::Unknown { message } => Wire::Unknown(Unknown { message }),
     };
-    Outcome { tag, result: Some(result) }
+    api::Answer { answer: Some(answer) }
+}
+
+fn outcome_to_wire(tag: u64, answer: Answer) -> Outcome {
+    Outcome { tag, answer: Some(answer_to_wire(answer)) }
 }
 
 /// An answer as it was sent. One that cannot be read leaves the outcome unknown.
-pub fn answer_from_wire(outcome: Outcome) -> (u64, Answer) {
-    let Outcome { tag, result } = outcome;
-    let answer = match result {
-        Some(Wire::Committed(Committed { index, reply })) => match decode_reply(&reply) {
-            Ok(reply) => Answer::Committed { index, reply },
-            Err(error) => Answer::unknown(&format!("carried out, with an answer that {error}")),
-        },
+pub fn answer_from_wire(answer: Option<api::Answer>) -> Answer {
+    match answer.and_then(|answer| answer.answer) {
+        Some(Wire::Committed(Committed { index, reply })) => {
+            match reply_from_stored(reply.unwrap_or_default()) {
+                Ok(reply) => Answer::Committed { index, reply },
+                Err(error) => Answer::unknown(&format!("carried out, with a reply that {error}")),
+            }
+        }
         Some(Wire::Refused(Refused { index, code, message })) => {
             Answer::Refused { index, code, message }
         }
@@ -254,6 +260,10 @@ pub fn answer_from_wire(outcome: Outcome) -> (u64, Answer) {
         }
         Some(Wire::Unknown(Unknown { message })) => Answer::Unknown { message },
         None => Answer::unknown("an answer that this program does not know"),
-    };
-    (tag, answer)
+    }
+}
+
+/// What became of a command of a stream, with its tag.
+pub fn outcome_from_wire(outcome: Outcome) -> (u64, Answer) {
+    (outcome.tag, answer_from_wire(outcome.answer))
 }
