@@ -24,6 +24,7 @@ fn main() -> ExitCode {
     let command = program::Arguments::parse().command;
     match command {
         program::Command::Found(arguments) => program::found(&arguments),
+        program::Command::Issue(arguments) => program::issue(&arguments),
         program::Command::Run(arguments) => {
             program::without_huge_pages();
             program::run(&arguments)

@@ -77,7 +77,7 @@ fn every_node_finds_in_its_folder_what_was_planned() {
     let operator = Identity::load(&out.join("operator.identity")).unwrap();
     assert_eq!(operator.principal().as_str(), "olena");
     assert_eq!(operator.cluster(), cluster);
-    Authority::load(&out.join("ca.pem"), cluster).unwrap();
+    assert_eq!(Authority::load(&out.join("ca.pem")).unwrap().cluster(), cluster);
 }
 
 #[test]

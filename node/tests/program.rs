@@ -101,3 +101,41 @@ fn wrong_use_and_refusals_have_their_own_exit_codes() {
 
     assert_eq!(daemon().arg("dance").output().unwrap().status.code(), Some(2));
 }
+
+#[test]
+fn an_identity_is_issued_with_the_authority_and_says_where_the_nodes_are() {
+    let folder = tempfile::tempdir().unwrap();
+    found(folder.path(), "127.0.0.1:0");
+    let out = folder.path().join("sip.identity");
+    let issue = |principal: &str| {
+        let authority = folder.path().join("out/ca.pem");
+        daemon()
+            .args(["issue", "--principal", principal, "--endpoint", "a:1", "--endpoint", "b:2"])
+            .arg("--authority")
+            .arg(authority)
+            .arg("--out")
+            .arg(&out)
+            .output()
+            .unwrap()
+    };
+    for refused in ["Sip", "node-7"] {
+        let output = issue(refused);
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+        assert!(!out.exists());
+    }
+    let output = issue("sip");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let written = fs::read_to_string(&out).unwrap();
+    assert!(
+        written.starts_with("endpoint: a:1\nendpoint: b:2\n-----BEGIN CERTIFICATE"),
+        "{written}"
+    );
+    let identity = node::identity::Identity::load(&out).unwrap();
+    assert_eq!(identity.principal().as_str(), "sip");
+    let operator = fs::read_to_string(folder.path().join("out/operator.identity")).unwrap();
+    assert!(operator.starts_with("endpoint: 127.0.0.1:7400\n"), "{operator}");
+
+    let output = issue("sip");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("E-IDENTITY-EXISTS"));
+}

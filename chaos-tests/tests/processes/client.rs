@@ -43,7 +43,7 @@ impl Clients {
     pub fn of(cluster: &Cluster) -> Self {
         let operator = Identity::load(&cluster.founded().join("operator.identity"));
         let operator = operator.expect("the first operator's identity");
-        let authority = Authority::load(&cluster.founded().join("ca.pem"), operator.cluster());
+        let authority = Authority::load(&cluster.founded().join("ca.pem"));
         let authority = authority.expect("the cluster's authority");
         Self {
             operator,

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! ca.pem                  the authority with its key: whoever has it can be anybody
-//! operator.identity       the first operator
+//! operator.identity       the first operator, and where the nodes are
 //! node-1/node.toml        what the node is told
 //! node-1/node.identity    who it is
 //! node-1/founding.toml    who founds the cluster with it: a Founding
@@ -109,7 +109,9 @@ impl Founded {
             return Err(FoundingError::NotEmpty { path: folder.to_owned() });
         }
         self.authority.save(&folder.join("ca.pem"))?;
-        self.operator.save(&folder.join("operator.identity"))?;
+        let nodes = self.founding.members.iter().map(|member| member.address.clone());
+        let nodes: Vec<_> = nodes.collect();
+        self.operator.save_with_endpoints(&folder.join("operator.identity"), &nodes)?;
         for (config, identity) in &self.nodes {
             let own = folder.join(format!("node-{}", config.node.0));
             make_folder(&own).map_err(|error| failed(&own, error))?;

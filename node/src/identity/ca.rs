@@ -18,6 +18,11 @@ use super::files::{CERTIFICATE, PRIVATE_KEY, parse_pem, read_private, to_pem, wr
 use super::names::{self, ClusterId};
 use super::{Identity, IdentityError};
 
+/// What the name of an authority begins with; the cluster's number follows.
+const AUTHORITY: &str = "Quorumcall ";
+/// Digits of a cluster's number.
+const CLUSTER_DIGITS: usize = 32;
+
 /// From when until when a certificate is valid, in milliseconds since 1970-01-01T00:00:00Z.
 /// Certificates know seconds: fractions are cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,9 +129,9 @@ impl Authority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
         if let Some(node) = node {
-            params
-                .subject_alt_names
-                .push(SanType::DnsName(ascii(names::dns_text(self.cluster, node))));
+            for name in [names::dns_text(self.cluster, node), names::any_node_text(self.cluster)] {
+                params.subject_alt_names.push(SanType::DnsName(ascii(name)));
+            }
             params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
         }
         let key = KeyPair::generate_for(&PKCS_ED25519)?;
@@ -152,8 +157,8 @@ impl Authority {
     /// Reads what [`Authority::save`] wrote.
     ///
     /// Refused: a file that cannot be read, that others may read, or that is not the certificate
-    /// and the key of an authority of `cluster`.
-    pub fn load(path: &Path, cluster: ClusterId) -> Result<Self, IdentityError> {
+    /// and the key of a cluster's authority.
+    pub fn load(path: &Path) -> Result<Self, IdentityError> {
         let malformed = |what| IdentityError::Malformed { path: path.to_owned(), what };
         let mut parts = parse_pem(path, &read_private(path)?)?.into_iter();
         let (Some((CERTIFICATE, certificate)), Some((PRIVATE_KEY, key)), None) =
@@ -165,22 +170,28 @@ impl Authority {
         };
         let certificate = CertificateDer::from(certificate);
         let key = KeyPair::try_from(key).map_err(|_| malformed("its key is of no known kind"))?;
-        let params = authority_params(cluster);
         let anchor = anchor_from_trusted_cert(&certificate)
             .map_err(|_| malformed("its certificate cannot be read"))?;
         // The trust anchor's fields come without their outer tags; what they end with is enough.
         if !key.subject_public_key_info().ends_with(anchor.subject_public_key_info.as_ref()) {
             return Err(malformed("its key does not belong to its certificate"));
         }
-        if !anchor.subject.as_ref().ends_with(authority_name(cluster).as_bytes()) {
-            return Err(malformed("it is the authority of another cluster"));
-        }
-        Ok(Self { cluster, certificate, issuer: Issuer::new(params, key) })
+        let cluster = cluster_of(anchor.subject.as_ref());
+        let cluster = cluster.ok_or_else(|| malformed("it is no cluster's authority"))?;
+        Ok(Self { cluster, certificate, issuer: Issuer::new(authority_params(cluster), key) })
     }
 }
 
 fn authority_name(cluster: ClusterId) -> String {
-    format!("Quorumcall {cluster}")
+    format!("{AUTHORITY}{cluster}")
+}
+
+/// The cluster of an authority, from its encoded name, which ends with the text of it.
+fn cluster_of(subject: &[u8]) -> Option<ClusterId> {
+    let at = subject.len().checked_sub(CLUSTER_DIGITS)?;
+    let (before, digits) = subject.split_at(at);
+    let digits = before.ends_with(AUTHORITY.as_bytes()).then_some(digits)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 /// What the authority of a cluster is, except for its dates and its serial number: the same each

@@ -123,7 +123,19 @@ impl Identity {
 
     /// Writes it to a file that only its owner may read. Replaces the file.
     pub fn save(&self, path: &Path) -> Result<(), IdentityError> {
-        let text = to_pem(&[
+        self.save_with_endpoints(path, &[])
+    }
+
+    /// The same for somebody who calls nodes, with where they are: a line `endpoint: HOST:PORT` for
+    /// each, before the rest, where readers of PEM find nothing.
+    pub fn save_with_endpoints(
+        &self,
+        path: &Path,
+        endpoints: &[String],
+    ) -> Result<(), IdentityError> {
+        let mut text: String =
+            endpoints.iter().map(|endpoint| format!("endpoint: {endpoint}\n")).collect();
+        text += &to_pem(&[
             (CERTIFICATE, self.certificate.as_ref()),
             (CERTIFICATE, self.authority.as_ref()),
             (PRIVATE_KEY, self.key.secret_pkcs8_der()),

@@ -13,8 +13,9 @@
 //! and proxies know it.
 //!
 //! Whoever dials a node must also find a DNS name in its certificate, because that is what TLS
-//! compares ([`node_name`]): `node-7.<cluster>.quorumcall.internal`. Only nodes have one, and only
-//! their certificates may be used by a server.
+//! compares ([`node_name`]): `node-7.<cluster>.quorumcall.internal`. Clients to whom any node will do
+//! look for `nodes.<cluster>.quorumcall.internal`, which all nodes have. Only nodes have such names,
+//! and only their certificates may be used by a server.
 
 use std::fmt;
 use std::str::FromStr;
@@ -81,6 +82,11 @@ pub(crate) fn node_of(principal: &PrincipalId) -> Option<NodeId> {
 
 pub(super) fn dns_text(cluster: ClusterId, node: NodeId) -> String {
     format!("node-{}.{cluster}.{DOMAIN}", node.0)
+}
+
+/// The name that every node of the cluster has.
+pub(super) fn any_node_text(cluster: ClusterId) -> String {
+    format!("nodes.{cluster}.{DOMAIN}")
 }
 
 /// The name to dial a node by: the handshake fails unless the other end has a certificate of this

@@ -98,6 +98,16 @@ impl From<SetupError> for Failure {
     }
 }
 
+impl From<IdentityError> for Failure {
+    fn from(error: IdentityError) -> Self {
+        let code = match &error {
+            IdentityError::File { .. } => UNAVAILABLE,
+            _ => WRONG_USE,
+        };
+        Self { explanation: error.explain(), code }
+    }
+}
+
 impl From<DaemonError> for Failure {
     fn from(error: DaemonError) -> Self {
         let code = match &error {
