@@ -5,6 +5,7 @@
 
 pub mod centre_file;
 pub mod cli;
+pub mod client;
 mod failure;
 pub mod replay;
 

@@ -1,0 +1,321 @@
+//! Talking to a cluster: any node will do, and another one if it does not answer.
+//!
+//! ```text
+//! identity file → Client ─┬─ channel to endpoint 1 (mutual TLS, opened when first used)
+//!                         ├─ channel to endpoint 2
+//!                         └─ …
+//! ```
+//!
+//! A read is tried at one node after the other until the deadline. A command carries what makes it
+//! safe to repeat (a contact id, a token, a request id), so that it is repeated, too, as long as its
+//! outcome is not known; at the deadline it stays unknown, and says so.
+
+mod identity;
+
+use std::future::Future;
+use std::time::Duration;
+
+use acd::codec::reply_from_stored;
+use acd::reply::Reply;
+use proto::api::v1 as api;
+use proto::stored::v1 as stored;
+use tokio::time::{Instant, sleep, timeout_at};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::{Code, Response, Status};
+
+pub use identity::{Identity, IdentityError};
+
+/// How long one node may take to be connected to before another one is asked.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often an idle connection is asked for a sign of life, and how long that may take.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// How long to wait before all endpoints are tried again.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Bytes of an answer: 1,000 agents of 1 KiB, with room.
+const ANSWER_BYTES_MAX: usize = 32 << 20;
+
+/// Why a cluster cannot be talked to.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The identity names no node, and neither did anybody else.
+    #[error("no node is named: neither by --endpoint nor in the identity")]
+    NoEndpoint,
+    /// An endpoint is no host:port.
+    #[error("{endpoint:?} is no HOST:PORT")]
+    BadEndpoint {
+        /// What was given.
+        endpoint: String,
+    },
+    /// The identity cannot be used for TLS.
+    #[error("the identity cannot be used: {why}")]
+    BadIdentity {
+        /// Why.
+        why: String,
+    },
+    /// No node answered in time.
+    #[error("no node answered within {within:?}; the last said: {last}")]
+    Unavailable {
+        /// How long was tried.
+        within: Duration,
+        /// What the last one said.
+        last: String,
+    },
+    /// A command may have been carried out, or be carried out yet.
+    #[error("the outcome is not known: {last}")]
+    Unknown {
+        /// What is known.
+        last: String,
+    },
+    /// The cluster refused a command.
+    #[error("{message}")]
+    Refused {
+        /// A stable code.
+        code: String,
+        /// Words.
+        message: String,
+    },
+    /// The principal may not do this.
+    #[error("{message}")]
+    NotPermitted {
+        /// Words.
+        message: String,
+    },
+    /// What was asked for is not there.
+    #[error("{message}")]
+    NotFound {
+        /// Words.
+        message: String,
+    },
+    /// The node did not understand, or could not do it.
+    #[error("{code:?}: {message}")]
+    Failed {
+        /// gRPC's code.
+        code: Code,
+        /// Words.
+        message: String,
+    },
+}
+
+/// What became of a committed command.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Committed {
+    /// Index of its log entry.
+    pub index: u64,
+    /// The reply.
+    pub reply: Reply,
+}
+
+/// A way to a cluster. Clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Client {
+    nodes: Vec<(String, Channel)>,
+    deadline: Duration,
+}
+
+impl Client {
+    /// A way to the cluster of an identity, by `endpoints`, or those the identity names if there
+    /// are none. Connects when it is first used; each call takes at most `deadline`.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn new(
+        identity: &Identity,
+        endpoints: &[String],
+        deadline: Duration,
+    ) -> Result<Self, ClientError> {
+        let endpoints = if endpoints.is_empty() { &identity.endpoints } else { endpoints };
+        if endpoints.is_empty() {
+            return Err(ClientError::NoEndpoint);
+        }
+        let nodes = endpoints.iter().map(|endpoint| {
+            let channel = channel(identity, endpoint)?;
+            Ok((endpoint.clone(), channel))
+        });
+        Ok(Self { nodes: nodes.collect::<Result<_, _>>()?, deadline })
+    }
+
+    /// The nodes this way leads to, by their endpoints.
+    pub fn nodes(&self) -> impl Iterator<Item = (&str, &Channel)> {
+        self.nodes.iter().map(|(endpoint, channel)| (endpoint.as_str(), channel))
+    }
+
+    /// Asks one node after the other until one answers.
+    pub async fn read<T, F>(&self, ask: impl Fn(Channel) -> F) -> Result<T, ClientError>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let until = Instant::now() + self.deadline;
+        let mut last = "none was reached".to_owned();
+        loop {
+            for (endpoint, channel) in &self.nodes {
+                match timeout_at(until, ask(channel.clone())).await {
+                    Ok(Ok(answer)) => return Ok(answer.into_inner()),
+                    Ok(Err(status)) if is_elsewhere(&status) => {
+                        last = format!("{endpoint}: {}", words(&status));
+                    }
+                    Ok(Err(status)) => return Err(failed(&status)),
+                    Err(_) => {
+                        return Err(ClientError::Unavailable { within: self.deadline, last });
+                    }
+                }
+            }
+            sleep(PAUSE).await;
+            if Instant::now() >= until {
+                return Err(ClientError::Unavailable { within: self.deadline, last });
+            }
+        }
+    }
+
+    /// Gives a command to one node after the other until its outcome is known. `send` must send the
+    /// same command each time, with the ids that make it safe to repeat.
+    pub async fn command<F>(&self, send: impl Fn(Channel) -> F) -> Result<Committed, ClientError>
+    where
+        F: Future<Output = Result<Response<api::Answer>, Status>>,
+    {
+        use api::answer::Answer;
+        let until = Instant::now() + self.deadline;
+        let mut last = "no node was reached".to_owned();
+        // Whether it may be in the log, after what was heard so far.
+        let mut may_be_done = false;
+        loop {
+            for (endpoint, channel) in &self.nodes {
+                let Ok(answer) = timeout_at(until, send(channel.clone())).await else {
+                    return Err(ClientError::Unknown { last: "no answer in time".to_owned() });
+                };
+                match answer.map(|answer| answer.into_inner().answer) {
+                    Ok(Some(Answer::Committed(done))) => {
+                        let reply = reply_from_stored(done.reply.unwrap_or_default());
+                        let reply = reply.map_err(|why| ClientError::Failed {
+                            code: Code::Internal,
+                            message: format!("carried out, with a reply that {why}"),
+                        })?;
+                        return Ok(Committed { index: done.index, reply });
+                    }
+                    Ok(Some(Answer::Refused(refused))) => {
+                        let api::answer::Refused { code, message, .. } = refused;
+                        return Err(match code.as_str() {
+                            "not-permitted" | "not-yours" => ClientError::NotPermitted { message },
+                            _ => ClientError::Refused { code, message },
+                        });
+                    }
+                    Ok(Some(Answer::Unavailable(unavailable))) => {
+                        last = format!("{endpoint}: {}", unavailable.message);
+                    }
+                    Ok(Some(Answer::Unknown(unknown))) => {
+                        may_be_done = true;
+                        last = format!("{endpoint}: {}", unknown.message);
+                    }
+                    Ok(None) => {
+                        may_be_done = true;
+                        last = format!("{endpoint}: an answer this program does not know");
+                    }
+                    Err(status) if is_elsewhere(&status) => {
+                        may_be_done |= !was_not_sent(&status);
+                        last = format!("{endpoint}: {}", words(&status));
+                    }
+                    Err(status) => return Err(failed(&status)),
+                }
+            }
+            sleep(PAUSE).await;
+            if Instant::now() >= until {
+                return Err(match may_be_done {
+                    true => ClientError::Unknown { last },
+                    false => ClientError::Unavailable { within: self.deadline, last },
+                });
+            }
+        }
+    }
+}
+
+/// Identifies a request of administration: random, and from now.
+pub fn new_request() -> stored::Request {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let id: u128 = rand::random();
+    stored::Request {
+        id: id.to_be_bytes().to_vec().into(),
+        // A clock before 1970 is refused by the node, in words.
+        issued_at_ms: now.map_or(0, |now| now.as_millis() as u64),
+    }
+}
+
+fn channel(identity: &Identity, endpoint: &str) -> Result<Channel, ClientError> {
+    let bad = || ClientError::BadEndpoint { endpoint: endpoint.to_owned() };
+    if endpoint.rsplit_once(':').is_none_or(|(host, port)| {
+        host.is_empty() || port.parse::<u16>().is_err() || host.contains('/')
+    }) {
+        return Err(bad());
+    }
+    let tls = ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(&identity.authority))
+        .identity(tonic::transport::Identity::from_pem(&identity.certificate, &identity.key))
+        .domain_name(identity.any_node());
+    let bad_identity = |why: tonic::transport::Error| ClientError::BadIdentity { why: chain(&why) };
+    Ok(Endpoint::from_shared(format!("https://{endpoint}"))
+        .map_err(|_| bad())?
+        .tls_config(tls)
+        .map_err(bad_identity)?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .connect_lazy())
+}
+
+/// Bytes of an answer that clients should take.
+pub const fn answer_bytes_max() -> usize {
+    ANSWER_BYTES_MAX
+}
+
+/// Whether another node may do better.
+fn is_elsewhere(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::Unavailable
+            | Code::Unknown
+            | Code::Cancelled
+            | Code::DeadlineExceeded
+            | Code::ResourceExhausted
+    )
+}
+
+/// Whether the node was not even reached. Otherwise the call broke on its way there or back.
+fn was_not_sent(status: &Status) -> bool {
+    let mut next = std::error::Error::source(status);
+    while let Some(cause) = next {
+        if cause.is::<tonic::ConnectError>() {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
+}
+
+fn failed(status: &Status) -> ClientError {
+    let message = words(status);
+    match status.code() {
+        Code::PermissionDenied | Code::Unauthenticated => ClientError::NotPermitted { message },
+        Code::NotFound => ClientError::NotFound { message },
+        code => ClientError::Failed { code, message },
+    }
+}
+
+/// What a status says, with what led to it: tonic's own words are often just "transport error".
+fn words(status: &Status) -> String {
+    match std::error::Error::source(status) {
+        Some(source) => format!("{}: {}", status.message(), chain(source)),
+        None => status.message().to_owned(),
+    }
+}
+
+/// An error and what led to it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        next = cause.source();
+    }
+    text
+}
