@@ -7,6 +7,7 @@ pub mod centre_file;
 pub mod cli;
 pub mod client;
 mod failure;
+pub mod local;
 pub mod replay;
 
 use std::ffi::OsString;

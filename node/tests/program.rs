@@ -139,3 +139,21 @@ fn an_identity_is_issued_with_the_authority_and_says_where_the_nodes_are() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("E-IDENTITY-EXISTS"));
 }
+
+#[test]
+fn a_node_that_was_told_so_stops_when_its_input_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    found(folder.path(), "127.0.0.1:0");
+    let data = folder.path().join("out/node-1");
+    let mut node = daemon();
+    node.args(["run", "--stop-at-end-of-input", "--data"]).arg(data);
+    let mut node = node.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(node.stderr.take().unwrap());
+    let mut said = String::new();
+    log.read_line(&mut said).unwrap();
+    assert!(node.try_wait().unwrap().is_none(), "{said}");
+    drop(node.stdin.take());
+    assert_eq!(node.wait().unwrap().code(), Some(0));
+    log.read_to_string(&mut said).unwrap();
+    assert!(said.contains("the end of standard input"), "{said}");
+}

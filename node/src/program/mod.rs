@@ -74,6 +74,10 @@ pub struct RunArguments {
     /// The node's folder, with node.toml, node.identity and, for a founder, founding.toml
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// Also stop when standard input ends: for programs that start nodes, so that no node outlives
+    /// the one that started it
+    #[arg(long)]
+    pub stop_at_end_of_input: bool,
     /// How log lines are written, on standard error
     #[arg(long, value_enum, default_value = "text")]
     pub log_format: LogFormat,

@@ -38,7 +38,8 @@ fn try_run(arguments: &RunArguments) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::system(&error))?;
     runtime.block_on(async {
-        let stop = told_to_stop().map_err(|error| Failure::system(&error))?;
+        let end_of_input = arguments.stop_at_end_of_input;
+        let stop = told_to_stop(end_of_input).map_err(|error| Failure::system(&error))?;
         let listen = setup.config.listen.clone();
         let acceptor =
             TcpAcceptor::bind(&listen).await.map_err(|error| Failure::listen(&listen, &error))?;
@@ -80,17 +81,45 @@ async fn serve(
 }
 
 /// Ready when somebody tells the program to stop; says how.
-fn told_to_stop() -> io::Result<impl Future<Output = &'static str>> {
+fn told_to_stop(end_of_input: bool) -> io::Result<impl Future<Output = &'static str>> {
     // Registered before anything is started: a signal that comes early is not lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
+        let input_ended = async {
+            match end_of_input {
+                true => end_of_standard_input().await,
+                false => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "Ctrl-C",
+            () = input_ended => "the end of standard input",
         }
     })
+}
+
+/// Returns when standard input ends: whoever holds its other end is gone.
+async fn end_of_standard_input() {
+    let (ended, input) = tokio::sync::oneshot::channel();
+    // A thread of its own: a task that reads would keep the runtime from ending.
+    let reader = std::thread::Builder::new().name("input".to_owned()).spawn(move || {
+        // What comes is of no interest, an error is an end.
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        let _ = ended.send(());
+    });
+    match reader {
+        // It ends with the process.
+        Ok(_) => {
+            let _ = input.await;
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the end of standard input will not be noticed");
+            std::future::pending().await
+        }
+    }
 }
 
 fn start_logging(arguments: &RunArguments) -> Result<(), Failure> {

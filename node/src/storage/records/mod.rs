@@ -82,6 +82,12 @@ impl RecordStore {
         Ok(store)
     }
 
+    /// Lets segments pass for written that are not: a bug on purpose.
+    #[cfg(feature = "mutations")]
+    pub fn write_nothing(&mut self) {
+        self.segments.write_nothing();
+    }
+
     /// Writes the records that a range of the log made, durably: then the log may be purged up to
     /// the end of the range. There may be none. Ranges follow each other, or fill a gap, or lie
     /// before the first, as what is fetched from peers does. All of it is held in memory: some

@@ -99,6 +99,8 @@ pub(super) struct Segments {
     disk: Arc<dyn Disk>,
     /// By the first index.
     segments: RwLock<BTreeMap<u64, Segment>>,
+    #[cfg(feature = "mutations")]
+    writes_nothing: bool,
 }
 
 /// A record and where in its segment it begins.
@@ -121,7 +123,12 @@ impl Segments {
     pub fn open(disk: Arc<dyn Disk>) -> Result<Self, StorageError> {
         framed::remove_temporary(&*disk, RECORD_FOLDER)?;
         let names = disk.list(RECORD_FOLDER).map_err(StorageError::io("list", RECORD_FOLDER))?;
-        let segments = Self { disk, segments: RwLock::default() };
+        let segments = Self {
+            disk,
+            segments: RwLock::default(),
+            #[cfg(feature = "mutations")]
+            writes_nothing: false,
+        };
         let mut end = None;
         for file in &names {
             let full = || path(RECORD_FOLDER, file);
@@ -146,6 +153,12 @@ impl Segments {
             segments.write().insert(from, Segment { to, head });
         }
         Ok(segments)
+    }
+
+    /// Lets segments pass for written that are not: a bug on purpose.
+    #[cfg(feature = "mutations")]
+    pub fn write_nothing(&mut self) {
+        self.writes_nothing = true;
     }
 
     fn read(&self) -> RwLockReadGuard<'_, BTreeMap<u64, Segment>> {
@@ -187,6 +200,11 @@ impl Segments {
     ) -> Result<Vec<u64>, StorageError> {
         let (from, to) = (*range.start(), *range.end());
         self.may_write(from, to)?;
+        #[cfg(feature = "mutations")]
+        if self.writes_nothing {
+            self.write().insert(from, Segment { to, head: None });
+            return Ok(Vec::new());
+        }
         let places = records.iter().map(|record| (record.index, record.ordinal));
         if !places.clone().is_sorted_by(|a, b| a < b)
             || !places.clone().all(|(index, _)| range.contains(&index))
