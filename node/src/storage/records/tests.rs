@@ -442,3 +442,36 @@ fn an_index_that_fails_at_work_is_made_anew_and_nobody_notices() {
     }
     assert!(answers_for(&store, &of(10..=19)));
 }
+
+#[test]
+fn an_index_in_files_finds_what_one_in_memory_finds() {
+    let (files, memory) = (new_folder(), new_folder());
+    let (in_files, in_memory) = (in_files(&files), in_memory(&memory).unwrap());
+    // More records of a queue than one list holds, and a hole that is filled later.
+    for range in [200..=299, 300..=301, 302..=450, 0..=99, 100..=199] {
+        write(&in_files, range.clone());
+        write(&in_memory, range);
+    }
+    let queue = |name| By::Queue(QueueId::new(name).unwrap());
+    let agent = By::Agent(AgentId::new("anna").unwrap());
+    let contact = By::Contact(ContactId::new("call-7").unwrap());
+    for by in [By::Time, queue("billing"), queue("sales"), queue("bill"), agent, contact] {
+        for (from, to) in [(0, u64::MAX), (64_000, 64_001), (99_999, 300_500), (451_000, 500_000)] {
+            for limit in [1, 63, 64, 65, PAGE_MAX] {
+                let (from, to) = (LogTime(from), LogTime(to));
+                let mut query = Query { by: by.clone(), from, to, limit, after: None };
+                loop {
+                    let page = in_files.find(&query).unwrap();
+                    assert_eq!(page, in_memory.find(&query).unwrap(), "{query:?}");
+                    let Some(next) = page.next else { break };
+                    query.after = Some(next);
+                }
+            }
+        }
+    }
+    in_files.delete_before(LogTime(300_000)).unwrap();
+    in_memory.delete_before(LogTime(300_000)).unwrap();
+    assert_eq!(found(&in_files, queue("sales")), found(&in_memory, queue("sales")));
+    drop(in_files);
+    assert_eq!(found(&self::in_files(&files), By::Time), found(&in_memory, By::Time));
+}
