@@ -143,6 +143,13 @@ impl Centre {
         self.nodes.values().map(|node| (node.id, &self.sites.get(node.site).config.id))
     }
 
+    /// Whether agents have live sessions on this node, or front ends streams to it. Looks at every
+    /// agent.
+    pub fn has_connections(&self, node: NodeId) -> bool {
+        self.ingresses.values().any(|nodes| nodes.contains(&node))
+            || self.agents.iter().any(|a| a.live_session().is_some_and(|s| s.node == node))
+    }
+
     /// The settings of the centre.
     pub fn settings(&self) -> &Settings {
         &self.settings

@@ -177,7 +177,9 @@ fn a_lost_node_of_a_living_site_loses_its_sessions_and_streams_only() {
     s.call("c1", "billing", "lviv");
     s.call("c2", "billing", "kyiv");
     assert_eq!((s.with("c1"), s.with("c2")), (Some("anna".into()), Some("boris".into())));
+    assert!(s.centre.has_connections(node));
     s.must("node-1", SiteCommand::NodeLost { node });
+    assert!(!s.centre.has_connections(node));
     assert_eq!((s.site_state("lviv"), s.presence("anna")), ("active", &Presence::Ready));
     assert!(matches!(s.presence("boris"), Presence::Unreachable { .. }));
     assert_eq!((s.state("c1"), s.state("c2")), ("stranded", "offered"), "anna is free for c2");

@@ -33,7 +33,7 @@ use acd::ids::{NodeId, SiteId};
 pub use limits::{Limits, LogSettings};
 use openraft::SnapshotPolicy;
 pub(crate) use parse::Source;
-pub use timing::{Profile, Timing, TimingError};
+pub use timing::{Profile, SiteDelays, Timing, TimingError};
 
 use crate::explain::{Explain, Explanation};
 

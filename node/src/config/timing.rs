@@ -5,6 +5,10 @@
 //! leader never has a lease and refuses writes for ever. A follower must miss several heartbeats
 //! before it asks for votes. Failover takes the longest election timeout (the lease of the old
 //! leader) plus a random one between the shortest and the longest.
+//!
+//! From the same times follows after how much silence the leader says something of a site.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +18,29 @@ const HEARTBEAT_PER_RTT_MIN: u64 = 2;
 const ELECTION_PER_HEARTBEAT_MIN: u64 = 3;
 /// The longest election timeout that makes sense: a minute without a leader.
 const ELECTION_MS_MAX: u64 = 60_000;
+
+/// A site is suspect after this much silence at the earliest. An offer to somebody who is gone costs
+/// its caller that much; a process that stands still for a moment does not last that long.
+const SUSPECT_AFTER_MIN: Duration = Duration::from_millis(500);
+/// And not before it left so many heartbeats without an answer: `city` 5 × 40 and `metro` 5 × 60 ms
+/// are less than half a second, `wan` is suspect after 5 × 250 ms.
+const SUSPECT_AFTER_HEARTBEATS: u32 = 5;
+/// A site is lost after this much silence at the earliest: that its people log in elsewhere takes
+/// longer than most interruptions, and a node that is started again does not take as long.
+const LOST_AFTER_MIN: Duration = Duration::from_secs(3);
+/// And not before so many round trips: 10 × 80 ms are less than that in every profile.
+const LOST_AFTER_ROUND_TRIPS: u32 = 10;
+/// Whoever is lost was suspect for as long again: 2 × 1.25 s in `wan`.
+const LOST_PER_SUSPECT_MIN: u32 = 2;
+
+/// After how much silence the leader says something of a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SiteDelays {
+    /// It is suspect: no new offers there.
+    pub suspect: Duration,
+    /// It is lost: its agents are unreachable.
+    pub lost: Duration,
+}
 
 /// Raft's times, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,6 +182,15 @@ impl Timing {
         Ok(self)
     }
 
+    /// After how much silence the leader says something of a site.
+    pub fn site_delays(self) -> SiteDelays {
+        let heartbeat = Duration::from_millis(self.heartbeat_ms);
+        let round_trip = Duration::from_millis(self.rtt_ms);
+        let suspect = SUSPECT_AFTER_MIN.max(SUSPECT_AFTER_HEARTBEATS * heartbeat);
+        let lost = LOST_AFTER_MIN.max(LOST_AFTER_ROUND_TRIPS * round_trip);
+        SiteDelays { suspect, lost: lost.max(LOST_PER_SUSPECT_MIN * suspect) }
+    }
+
     /// The profile that has these times, if one does.
     pub fn profile(self) -> Option<Profile> {
         Profile::ALL.into_iter().find(|profile| profile.timing() == self)
@@ -171,6 +207,20 @@ mod tests {
             assert_eq!(profile.timing().check(), Ok(profile.timing()));
             assert_eq!(profile.timing().profile(), Some(profile));
         }
+    }
+
+    #[test]
+    fn a_site_is_suspect_after_five_heartbeats_and_lost_after_seconds() {
+        let delays = |timing: Timing| {
+            let SiteDelays { suspect, lost } = timing.site_delays();
+            (suspect.as_millis(), lost.as_millis())
+        };
+        assert_eq!(delays(Profile::City.timing()), (500, 3_000));
+        assert_eq!(delays(Profile::Metro.timing()), (500, 3_000));
+        assert_eq!(delays(Profile::Wan.timing()), (1_250, 3_000));
+        // By satellite.
+        let far = Timing { rtt_ms: 600, heartbeat_ms: 1_200, election_ms: (4_000, 6_000) };
+        assert_eq!(delays(far), (6_000, 12_000));
     }
 
     #[test]

@@ -29,7 +29,8 @@ impl<RT: AsyncRuntime> Duties<RT> {
         let mut slow = BTreeSet::new();
         loop {
             let before = (self.wall.now_ms(), RT::Instant::now());
-            self.neighbours.ask(&self.peers, &self.directory, &self.wall).await;
+            let applied = self.state.last_applied();
+            self.neighbours.ask(&self.peers, &self.directory, &self.wall, applied).await;
             // What the peers said is about the clock as it was when they were asked.
             let wall_ms = self.wall.now_ms();
             let passed = RT::Instant::now().saturating_duration_since(before.1).as_millis() as u64;

@@ -25,6 +25,8 @@ pub struct Reading {
     pub round_trip: Duration,
     /// The last index it applied.
     pub applied: u64,
+    /// Entries that this node had applied when it asked, and the peer had not when it answered.
+    pub behind: u64,
 }
 
 /// The last readings of all peers that answered. Clones share them.
@@ -44,12 +46,14 @@ impl Neighbours {
         self.readings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Asks all peers at once, and keeps what those said that answered.
+    /// Asks all peers at once, and keeps what those said that answered. `applied`: the last index
+    /// that this node applied.
     pub(crate) async fn ask<RT: AsyncRuntime>(
         &self,
         peers: &Peers<RT>,
         directory: &Directory,
         wall: &Arc<dyn WallClock>,
+        applied: u64,
     ) {
         let questions = directory.others().into_iter().map(|(node, member)| {
             let mut peer = peers.urgent(node, &member);
@@ -60,7 +64,8 @@ impl Neighbours {
                 let answer = RT::timeout(PROBE_TIMEOUT, peer.probe(ProbeRequest { wall_ms })).await;
                 let round_trip = RT::Instant::now().saturating_duration_since(asked);
                 let answer = answer.ok()?.ok()?.into_inner();
-                Some((node, checkpoint(&answer), reading(&answer, wall_ms, round_trip)))
+                let reading = reading(&answer, wall_ms, round_trip, applied);
+                Some((node, checkpoint(&answer), reading))
             }
         });
         let answers: Vec<_> = join_all(questions).await.into_iter().flatten().collect();
@@ -116,13 +121,14 @@ fn checkpoint(answer: &ProbeResponse) -> Option<(u64, u128)> {
     Some((kept.index, u128::from_be_bytes(hash)))
 }
 
-fn reading(answer: &ProbeResponse, asked_ms: u64, round_trip: Duration) -> Reading {
+fn reading(answer: &ProbeResponse, asked_ms: u64, round_trip: Duration, applied: u64) -> Reading {
     let here = asked_ms.saturating_add(round_trip.as_millis() as u64 / 2);
     let offset = i128::from(answer.wall_ms) - i128::from(here);
     Reading {
         clock_offset_ms: offset.clamp(i64::MIN.into(), i64::MAX.into()) as i64,
         round_trip,
         applied: answer.applied,
+        behind: applied.saturating_sub(answer.applied),
     }
 }
 
@@ -133,7 +139,7 @@ mod tests {
     fn neighbours(offsets: &[i64]) -> Neighbours {
         let reading = |(node, offset): (u64, &i64)| {
             let round_trip = Duration::ZERO;
-            (node, Reading { clock_offset_ms: *offset, round_trip, applied: node })
+            (node, Reading { clock_offset_ms: *offset, round_trip, applied: node, behind: 0 })
         };
         let readings = (2..).zip(offsets).map(reading).collect();
         Neighbours { readings: Arc::new(Mutex::new(readings)), ..Neighbours::default() }
@@ -157,7 +163,16 @@ mod tests {
     #[test]
     fn half_of_the_round_trip_is_taken_off() {
         let answer = ProbeResponse { wall_ms: 1_050, applied: 0, checkpoint: None };
-        let reading = reading(&answer, 1_000, Duration::from_millis(80));
+        let reading = reading(&answer, 1_000, Duration::from_millis(80), 0);
         assert_eq!(reading.clock_offset_ms, 10);
+    }
+
+    #[test]
+    fn a_peer_is_behind_by_what_it_lacks_of_what_was_applied_when_it_was_asked() {
+        let behind = |applied| {
+            let answer = ProbeResponse { wall_ms: 0, applied, checkpoint: None };
+            reading(&answer, 0, Duration::ZERO, 100).behind
+        };
+        assert_eq!((behind(70), behind(100), behind(130)), (30, 0, 0));
     }
 }
