@@ -276,6 +276,7 @@ impl<RT: AsyncRuntime> Node<RT> {
             checkpoint_every: deps.checkpoint_every,
             heartbeat: Duration::from_millis(deps.config.timing.heartbeat_ms),
             silence: Duration::from_millis(election_max),
+            site_delays: deps.config.timing.site_delays(),
             // Raft waits for an answer as long as the time between two heartbeats.
             round_trip_max: Duration::from_millis(deps.config.timing.heartbeat_ms / 2),
             shutdown: shutdown.clone(),

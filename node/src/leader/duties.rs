@@ -1,12 +1,12 @@
-//! What the leader does when nobody asks: ticks, checkpoints, snapshots; its clock and the founding
-//! of a cluster are in files of their own. Every node runs these duties; only a leader acts.
+//! What the leader does when nobody asks: ticks, checkpoints, snapshots; its clock, the founding of
+//! a cluster and the loss of sites are in files of their own. Every node runs these duties; only a leader acts.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acd::command::{CheckpointVote, ClusterCommand, Submission};
+use acd::command::{CheckpointVote, ClusterCommand, Command, Submission};
 use acd::ids::PrincipalId;
 use openraft_rt::watch::WatchReceiver;
 use openraft_rt::{AsyncRuntime, Instant as _, Select2};
@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use super::clock::LogClock;
 use super::last_answer;
+use crate::config::SiteDelays;
 use crate::founding::Founding;
 use crate::peers::{Directory, Neighbours, Peers};
 use crate::raft::{NodeId, Raft};
@@ -53,6 +54,8 @@ pub struct Duties<RT: AsyncRuntime> {
     pub heartbeat: Duration,
     /// How long a quorum may be silent before that is a gap: the lease of a leader.
     pub silence: Duration,
+    /// After how much silence something is said of a site.
+    pub site_delays: SiteDelays,
     /// The longest round trip with which Raft's times leave room to spare.
     pub round_trip_max: Duration,
     /// The end.
@@ -77,6 +80,7 @@ impl<RT: AsyncRuntime> Duties<RT> {
         };
         until(Box::pin(duties.clone().follow_membership(leadership)));
         until(Box::pin(duties.clone().watch_quorum()));
+        until(Box::pin(duties.clone().watch_sites()));
         until(Box::pin(duties.clone().tick()));
         until(Box::pin(duties.clone().compare_clocks()));
         until(Box::pin(duties.clone().compare_states()));
@@ -91,7 +95,7 @@ impl<RT: AsyncRuntime> Duties<RT> {
     }
 
     /// Never passed on: what one leader judged is not for the next one to write.
-    pub(super) async fn write(&self, command: ClusterCommand) -> Answer {
+    pub(super) async fn write(&self, command: impl Into<Command>) -> Answer {
         self.door.call_here(&Submission::new(self.principal.clone(), command.into())).await
     }
 

@@ -6,6 +6,8 @@ mod duties;
 mod founding;
 mod hand_over;
 mod quorum;
+mod roll_call;
+mod sites;
 
 pub use clock::LogClock;
 pub use duties::Duties;
