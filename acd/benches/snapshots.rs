@@ -1,5 +1,6 @@
 //! Snapshots beside a running centre: how long taking one stalls it, how long the entries that
-//! follow take while pages are copied, and how long writing and restoring take.
+//! follow take while pages are copied, and how long writing and restoring take. And how long a
+//! census stalls it and takes beside it.
 //!
 //! A table, not a statistic: the question is what the slowest one is. On a machine that does other
 //! things it shows those; `chrt -f 10` keeps them away, and `MIMALLOC_ALLOW_THP=0` keeps away the
@@ -78,6 +79,17 @@ fn main() {
     }
     say("take a snapshot", taking);
     say("drop it, nothing changed", dropping);
+
+    let mut taking = Vec::new();
+    let mut counting = Vec::new();
+    for _ in 0..50 {
+        load.round(10);
+        let (roll, time) = timed(|| load.centre.roll());
+        taking.push(time);
+        counting.push(timed(|| roll.count(roll.now())).1);
+    }
+    say("take a roll for a census", taking);
+    say("count the census", counting);
 
     for entry in [1, ENTRY] {
         load.entry = entry;

@@ -10,6 +10,7 @@ mod mutation;
 pub mod agent;
 mod apply;
 pub mod catalogue;
+pub mod census;
 mod centre;
 pub mod channel;
 mod chunks;

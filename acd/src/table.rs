@@ -340,6 +340,12 @@ impl<T: Entity> Fork<T> {
         self.pages.iter().flat_map(|page| page.iter()).filter_map(|cell| cell.value.as_ref())
     }
 
+    /// All entities with the numbers of their slots, which rise.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (usize, &T)> {
+        let cells = self.pages.iter().flat_map(|page| page.iter()).enumerate();
+        cells.filter_map(|(number, cell)| Some((number, cell.value.as_ref()?)))
+    }
+
     /// Reads.
     pub(crate) fn get(&self, slot: Slot<T>) -> &T {
         match &self.pages[slot.index() / PAGE][slot.index() % PAGE].value {
