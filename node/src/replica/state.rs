@@ -165,7 +165,7 @@ impl State {
     /// This replica must not go on. Watches end; reads of what the node knows last are left to
     /// those who look for the cause.
     pub(crate) fn halt(&self, why: Halt) {
-        tracing::error!("{why}");
+        tracing::error!(%why, "this node must not go on");
         // The first reason is the one to tell.
         let _ = self.shared.halt.set(why);
         self.close();
