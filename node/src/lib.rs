@@ -19,5 +19,6 @@ pub mod setup;
 pub mod shutdown;
 pub mod storage;
 pub mod submit;
+pub mod tally;
 
-pub use node::{Deps, Freshness, Node, ReadError, Role, StartError};
+pub use node::{Deps, Freshness, Load, Node, ReadError, Role, StartError};

@@ -26,14 +26,14 @@ use crate::leader::{Duties, LogClock, hand_over, successor};
 use crate::peers::{Directory, Neighbours, Network, Patience, PeerService, Peers};
 use crate::raft::{Member, NodeId, Raft, Types};
 use crate::replica::{Halt, Machine, Observer, Parts, SegmentWriter, State, TimeNews, View};
-use crate::rpc::{Server, Timer};
+use crate::rpc::{RpcTally, Server, Timer};
 use crate::seams::{Connector, Disk, Listener, WallClock};
 use crate::shutdown::Shutdown;
 use crate::storage::records::RecordStore;
 use crate::storage::{Marker, SnapshotStore, StorageError};
 use crate::submit::{
     Answer, BatchLimits, Batcher, COMMAND_DEADLINE, CommandsService, Door, Forwarder, Inbox,
-    InboxLimits, Submitted,
+    InboxLimits, SubmitTally, Submitted,
 };
 
 /// Bytes of one message of a client.
@@ -125,6 +125,17 @@ pub struct Freshness {
     pub age: Option<Duration>,
 }
 
+/// What is on its way into the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Commands that wait for a batch.
+    pub commands: usize,
+    /// Their bytes.
+    pub bytes: usize,
+    /// Entries that are proposed and not yet applied.
+    pub batches: usize,
+}
+
 /// Why a read cannot be linearizable now. It may be tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
@@ -153,6 +164,8 @@ struct Inner<RT: AsyncRuntime> {
     directory: Directory,
     peers: Peers<RT>,
     neighbours: Neighbours,
+    records: Arc<RecordStore>,
+    rpc: Arc<RpcTally>,
     inbox: Arc<Inbox>,
     /// All are free when nothing is on its way into the log.
     places: Arc<Semaphore>,
@@ -257,6 +270,7 @@ impl<RT: AsyncRuntime> Node<RT> {
             neighbours: neighbours.clone(),
             directory: directory.clone(),
             leadership: leadership.clone(),
+            tally: door.tally().clone(),
             shutdown: shutdown.clone(),
             #[cfg(feature = "mutations")]
             hides_gaps,
@@ -290,7 +304,7 @@ impl<RT: AsyncRuntime> Node<RT> {
             state: state.clone(),
             clock: clock.clone(),
             snapshots,
-            records,
+            records: records.clone(),
             segments,
         });
         {
@@ -316,8 +330,15 @@ impl<RT: AsyncRuntime> Node<RT> {
                 .max_decoding_message_size(CLIENT_MESSAGE_BYTES_MAX),
         )
         .prepare();
-        let server =
-            Server { tls: deps.tls_server, cluster, routes, timer, shutdown: shutdown.clone() };
+        let rpc = Arc::new(RpcTally::default());
+        let server = Server {
+            tls: deps.tls_server,
+            cluster,
+            routes,
+            timer,
+            tally: rpc.clone(),
+            shutdown: shutdown.clone(),
+        };
         spawn_vital::<RT>("the server", &state, &shutdown, server.run(deps.listener));
 
         let inner = Inner {
@@ -329,6 +350,8 @@ impl<RT: AsyncRuntime> Node<RT> {
             directory,
             peers,
             neighbours,
+            records,
+            rpc,
             inbox,
             places,
             places_max: limits.batches_in_flight,
@@ -423,6 +446,33 @@ impl<RT: AsyncRuntime> Node<RT> {
     /// What the peers said last of their clocks and positions.
     pub fn neighbours(&self) -> &Neighbours {
         &self.inner.neighbours
+    }
+
+    /// The records of what is over.
+    pub fn records(&self) -> &RecordStore {
+        &self.inner.records
+    }
+
+    /// Log time now, as far as this node knows it.
+    pub fn now(&self) -> LogTime {
+        self.inner.clock.reading()
+    }
+
+    /// What is on its way into the log.
+    pub fn load(&self) -> Load {
+        let Inner { inbox, places, places_max, .. } = &*self.inner;
+        let (commands, bytes) = inbox.load();
+        Load { commands, bytes, batches: places_max.saturating_sub(places.available_permits()) }
+    }
+
+    /// What became of the commands that came in here.
+    pub fn commands(&self) -> &SubmitTally {
+        self.inner.door.tally()
+    }
+
+    /// Connections and calls.
+    pub fn rpc(&self) -> &RpcTally {
+        &self.inner.rpc
     }
 
     /// Returns when this node cannot go on, with why.

@@ -183,6 +183,13 @@ impl<RT: AsyncRuntime> LogClock<RT> {
         millis(base.stamp)
     }
 
+    /// Log time now, as far as this node knows it. Moves nothing.
+    pub fn reading(&self) -> LogTime {
+        let base = self.base();
+        let passed = base.at.map(|at| RT::Instant::now().saturating_duration_since(at));
+        millis(base.stamp + passed.map_or(0, nanos))
+    }
+
     /// How long until log time is this.
     pub fn until(&self, time: LogTime) -> Duration {
         let base = self.base();

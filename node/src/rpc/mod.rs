@@ -2,9 +2,12 @@
 //! so that the same code runs on machines and under simulation.
 
 mod channel;
+mod counted;
 mod http2;
 mod server;
+mod tally;
 
 pub use channel::{Channel, Dial, RpcError};
 pub use http2::{Executor, Timer};
 pub use server::{Caller, Server};
+pub use tally::{Call, MethodTally, OTHER, Refusal, RpcTally, STATUSES};

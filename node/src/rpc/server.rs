@@ -1,8 +1,8 @@
 //! Takes connections: TLS, who is calling, HTTP/2, the services.
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use acd::ids::PrincipalId;
@@ -18,7 +18,9 @@ use tonic::service::Routes;
 use tower_service::Service as _;
 
 use super::channel::{HEADERS_BYTES_MAX, WINDOW_BYTES};
+use super::counted::Counted;
 use super::http2::{Executor, Timer};
+use super::tally::{Refusal, RpcTally};
 use crate::identity::{self, ClusterId};
 use crate::seams::{Accepted, BoxByteStream, Listener};
 use crate::shutdown::Shutdown;
@@ -30,7 +32,7 @@ pub struct Caller(pub PrincipalId);
 /// Bytes that a client may have on their way to the node: 1 MiB is 100 Mbit/s over 80 ms.
 const CLIENT_WINDOW_BYTES: u32 = 1 << 20;
 /// Connections at one time: 10,000 agents, their front ends and the peers.
-const CONNECTIONS_MAX: usize = 16_384;
+const CONNECTIONS_MAX: u64 = 16_384;
 /// Calls at one time on one connection.
 const STREAMS_PER_CONNECTION_MAX: u32 = 256;
 /// How long a caller may take to say who it is.
@@ -51,6 +53,8 @@ pub struct Server<RT: AsyncRuntime> {
     pub routes: Routes,
     /// Time for HTTP/2.
     pub timer: Timer<RT>,
+    /// Counts connections and calls.
+    pub tally: Arc<RpcTally>,
     /// Ends everything.
     pub shutdown: Shutdown,
 }
@@ -59,7 +63,6 @@ impl<RT: AsyncRuntime> Server<RT> {
     /// Answers calls until the shutdown.
     pub async fn run(self, mut listener: Box<dyn Listener>) {
         let server = Arc::new(self);
-        let open = Arc::new(AtomicUsize::new(0));
         loop {
             let accepted = {
                 let shutdown = pin!(server.shutdown.wait());
@@ -76,9 +79,10 @@ impl<RT: AsyncRuntime> Server<RT> {
                     continue;
                 }
             };
-            let place = Place::take(&open);
-            if open.load(Ordering::Relaxed) > CONNECTIONS_MAX {
-                tracing::warn!(%from, "connection refused: {CONNECTIONS_MAX} are open");
+            let place = Place::take(&server.tally);
+            if server.tally.connections.get() > CONNECTIONS_MAX {
+                server.tally.refused(Refusal::Full);
+                tracing::warn!(%from, open = CONNECTIONS_MAX, "connection refused: too many are open");
                 continue;
             }
             let server = server.clone();
@@ -96,13 +100,23 @@ impl<RT: AsyncRuntime> Server<RT> {
         let handshake = TlsAcceptor::from(self.tls.clone()).accept(stream);
         let stream = match RT::timeout(HANDSHAKE_TIMEOUT, handshake).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::info!(%from, %error, "caller refused"),
-            Err(_) => return tracing::info!(%from, "caller refused: did not say who it is"),
+            Ok(Err(error)) => {
+                self.tally.refused(Refusal::Handshake);
+                return tracing::info!(%from, %error, "caller refused");
+            }
+            Err(_) => {
+                self.tally.refused(Refusal::Handshake);
+                let error = "it did not say in time who it is";
+                return tracing::info!(%from, error, "caller refused");
+            }
         };
         let certificates = stream.get_ref().1.peer_certificates();
         let principal = match identity::peer_principal(certificates, self.cluster) {
             Ok(principal) => principal,
-            Err(error) => return tracing::info!(%from, %error, "caller refused"),
+            Err(error) => {
+                self.tally.refused(Refusal::Stranger);
+                return tracing::info!(%from, %error, "caller refused");
+            }
         };
         let window = match identity::node_of(&principal) {
             Some(_) => WINDOW_BYTES,
@@ -110,12 +124,19 @@ impl<RT: AsyncRuntime> Server<RT> {
         };
         let caller = Caller(principal);
         let routes = self.routes.clone();
+        let tally = self.tally.clone();
         let service = service_fn(move |request: Request<Incoming>| {
+            let mut call = tally.begin(request.uri().path());
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(caller.clone());
             let mut routes = routes.clone();
-            // Routes are always ready.
-            async move { routes.call(request).await }
+            async move {
+                // Routes are always ready.
+                let response = routes.call(request).await?;
+                // An answer that is only a status has it here.
+                call.read(response.headers());
+                Ok::<_, Infallible>(response.map(|body| Counted::new(body, call)))
+            }
         });
         let connection = Builder::new(Executor::<RT>::default())
             .timer(self.timer.clone())
@@ -133,17 +154,17 @@ impl<RT: AsyncRuntime> Server<RT> {
 }
 
 /// One of the connections that may be open.
-struct Place(Arc<AtomicUsize>);
+struct Place(Arc<RpcTally>);
 
 impl Place {
-    fn take(open: &Arc<AtomicUsize>) -> Self {
-        open.fetch_add(1, Ordering::Relaxed);
-        Self(open.clone())
+    fn take(tally: &Arc<RpcTally>) -> Self {
+        tally.connections.rise();
+        Self(tally.clone())
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.connections.fall();
     }
 }

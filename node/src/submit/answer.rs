@@ -1,8 +1,11 @@
 //! What a client is told of a command.
 
+use std::sync::Arc;
+
 use acd::reply::Reply;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::tally::{Origin, SubmitTally};
 use crate::raft::NodeId;
 
 /// What became of a command.
@@ -57,13 +60,20 @@ impl Answer {
 pub struct ReplyTo {
     tag: u64,
     to: Option<UnboundedSender<(u64, Answer)>>,
+    /// Where it is counted, once the command has come in.
+    counted: Option<(Arc<SubmitTally>, Origin)>,
 }
 
 impl ReplyTo {
     /// The answer goes into `to` under `tag`. The receiver bounds how many commands it has under
     /// way, and with it the length of the channel.
     pub fn new(tag: u64, to: UnboundedSender<(u64, Answer)>) -> Self {
-        Self { tag, to: Some(to) }
+        Self { tag, to: Some(to), counted: None }
+    }
+
+    /// The answer is counted as that to a command of this origin.
+    pub(super) fn count(&mut self, tally: &Arc<SubmitTally>, origin: Origin) {
+        self.counted = Some((tally.clone(), origin));
     }
 
     /// Gives the answer.
@@ -73,6 +83,9 @@ impl ReplyTo {
 
     fn send(&mut self, answer: Answer) {
         if let Some(to) = self.to.take() {
+            if let Some((tally, origin)) = &self.counted {
+                tally.answered(*origin, &answer);
+            }
             // Whoever asked is gone.
             let _ = to.send((self.tag, answer));
         }

@@ -18,6 +18,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::answer::{Answer, ReplyTo};
 use super::inbox::{Inbox, Submitted};
+use super::tally::SubmitTally;
 use crate::leader::{LogClock, last_answer};
 use crate::peers::{Directory, Neighbours};
 use crate::raft::{EntryBytes, LeaderId, NodeId, Raft, Types};
@@ -60,6 +61,8 @@ pub struct Batcher<RT: AsyncRuntime> {
     pub neighbours: Neighbours,
     /// Who the peers are.
     pub directory: Directory,
+    /// Counts the entries.
+    pub tally: Arc<SubmitTally>,
     /// The end.
     pub shutdown: Shutdown,
     /// A bug put in on purpose: gaps are not announced.
@@ -209,6 +212,7 @@ impl<RT: AsyncRuntime> Batcher<RT> {
         place: OwnedSemaphorePermit,
         sent: &UnboundedSender<InFlight<RT>>,
     ) -> bool {
+        self.tally.batches.count(commands.len() as u64);
         let entry = EntryBytes(encode_entry(stamp, commands).into());
         let (responder, outcome) = OneshotResponder::new_pair();
         // Nobody is told anything of an entry that a later leader of this node would write.

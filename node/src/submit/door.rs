@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::answer::{Answer, ReplyTo};
 use super::forward::Forwarder;
 use super::inbox::{Class, Full, Inbox, Submitted, leads_its_entry};
+use super::tally::{Origin, SubmitTally};
 use crate::raft::Raft;
 use crate::replica::State;
 
@@ -24,6 +25,7 @@ pub struct Door<RT: AsyncRuntime> {
     state: State,
     inbox: Arc<Inbox>,
     forwarder: Forwarder,
+    tally: Arc<SubmitTally>,
 }
 
 impl<RT: AsyncRuntime> Clone for Door<RT> {
@@ -33,6 +35,7 @@ impl<RT: AsyncRuntime> Clone for Door<RT> {
             state: self.state.clone(),
             inbox: self.inbox.clone(),
             forwarder: self.forwarder.clone(),
+            tally: self.tally.clone(),
         }
     }
 }
@@ -40,11 +43,17 @@ impl<RT: AsyncRuntime> Clone for Door<RT> {
 impl<RT: AsyncRuntime> Door<RT> {
     /// Leads to this inbox, or to the forwarder.
     pub fn new(raft: Raft<RT>, state: State, inbox: Arc<Inbox>, forwarder: Forwarder) -> Self {
-        Self { raft, state, inbox, forwarder }
+        Self { raft, state, inbox, forwarder, tally: Arc::default() }
+    }
+
+    /// What became of the commands that came in here.
+    pub fn tally(&self) -> &Arc<SubmitTally> {
+        &self.tally
     }
 
     /// Takes a command. If this node does not lead, it is passed on to the leader, once.
-    pub fn submit(&self, submitted: Submitted) {
+    pub fn submit(&self, mut submitted: Submitted) {
+        submitted.reply_to.count(&self.tally, Origin::Client);
         if let Err(elsewhere) = self.raft.as_leader() {
             match elsewhere.leader_id {
                 Some(leader) if !self.is_halted() => self.forwarder.forward(leader, submitted),
@@ -59,6 +68,15 @@ impl<RT: AsyncRuntime> Door<RT> {
 
     /// Takes a command that another node passed on.
     pub fn submit_forwarded(&self, submitted: Submitted) {
+        self.submit_here(submitted, Origin::Peer);
+    }
+
+    fn submit_own(&self, submitted: Submitted) {
+        self.submit_here(submitted, Origin::Node);
+    }
+
+    fn submit_here(&self, mut submitted: Submitted, origin: Origin) {
+        submitted.reply_to.count(&self.tally, origin);
         match self.raft.as_leader() {
             Ok(_) => self.take_in(submitted),
             Err(elsewhere) => {
@@ -66,6 +84,12 @@ impl<RT: AsyncRuntime> Door<RT> {
                 submitted.reply_to.answer(answer);
             }
         }
+    }
+
+    /// Refuses a command of a client that must not come in.
+    pub(super) fn refuse(&self, mut reply_to: ReplyTo, code: &str, message: String) {
+        reply_to.count(&self.tally, Origin::Client);
+        reply_to.answer(Answer::Refused { index: 0, code: code.to_owned(), message });
     }
 
     fn take_in(&self, submitted: Submitted) {
@@ -95,7 +119,7 @@ impl<RT: AsyncRuntime> Door<RT> {
 
     /// The same for what only this node may write, as its leader: never passed on.
     pub async fn call_here(&self, submission: &Submission) -> Answer {
-        self.wait(submission, Self::submit_forwarded).await
+        self.wait(submission, Self::submit_own).await
     }
 
     async fn wait(&self, submission: &Submission, submit: fn(&Self, Submitted)) -> Answer {

@@ -179,6 +179,12 @@ impl Inbox {
         self.queue().waiting.is_empty()
     }
 
+    /// How many commands wait, and their bytes.
+    pub fn load(&self) -> (usize, usize) {
+        let queue = self.queue();
+        (queue.waiting.len(), queue.bytes)
+    }
+
     /// Takes nothing in any more.
     pub fn close(&self) {
         self.queue().closed = true;
@@ -257,7 +263,9 @@ mod tests {
         assert!(!put(&inbox, Class::Arrival, "3"));
         assert!(put(&inbox, Class::Work, "4") && put(&inbox, Class::Work, "5"));
         assert!(!put(&inbox, Class::Work, "6"));
+        assert_eq!(inbox.load(), (4, 4));
         assert_eq!(taken(&inbox, 1, 100), ["1"]);
+        assert_eq!(inbox.load(), (3, 3));
         assert!(put(&inbox, Class::Work, "6"));
     }
 

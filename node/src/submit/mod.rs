@@ -16,6 +16,7 @@ mod door;
 mod forward;
 mod inbox;
 mod service;
+mod tally;
 
 pub use answer::{Answer, ReplyTo};
 pub use batcher::{BatchLimits, Batcher};
@@ -23,3 +24,4 @@ pub use door::{COMMAND_DEADLINE, Door};
 pub use forward::Forwarder;
 pub use inbox::{Class, Full, Inbox, InboxLimits, Stopwatch, Submitted, leads_its_entry};
 pub use service::{CommandsService, answer_from_wire, answer_to_wire, outcome_from_wire};
+pub use tally::{OUTCOMES, Origin, SubmitTally};

@@ -201,19 +201,12 @@ impl<RT: AsyncRuntime> Session<RT> {
         let decoded = match decode_submission(&submission) {
             Ok(decoded) => decoded,
             Err(refusal) => {
-                return reply_to.answer(Answer::Refused {
-                    index: 0,
-                    code: refusal.code().to_owned(),
-                    message: refusal.to_string(),
-                });
+                return self.door.refuse(reply_to, refusal.code(), refusal.to_string());
             }
         };
         if decoded.principal != caller.0 {
-            return reply_to.answer(Answer::Refused {
-                index: 0,
-                code: "not-yours".to_owned(),
-                message: format!("{} may not speak for {}", caller.0, decoded.principal),
-            });
+            let words = format!("{} may not speak for {}", caller.0, decoded.principal);
+            return self.door.refuse(reply_to, "not-yours", words);
         }
         self.door.submit(Submitted {
             submission,

@@ -36,7 +36,8 @@ use openraft_rt::AsyncRuntime;
 use raft_log::api::raft_log_writer::RaftLogWriter;
 use raft_log::{RaftLog, RaftWalTypes};
 
-use self::flushed::Broken;
+pub use self::flushed::FlushTimes;
+use self::flushed::{Broken, flush_times};
 use super::StorageError;
 use crate::raft::Types;
 use crate::seams::RealDisk;
@@ -79,6 +80,7 @@ struct Shared<RT: AsyncRuntime> {
     /// Entries from this index on are in memory, if they are there at all. It may lag.
     cached_from: AtomicU64,
     broken: Broken,
+    flush_times: Arc<FlushTimes>,
 }
 
 impl<RT: AsyncRuntime> Clone for FileLog<RT> {
@@ -137,7 +139,9 @@ impl<RT: AsyncRuntime> FileLog<RT> {
         let cached_from = AtomicU64::new(cached_from(&log));
         let (log, disk) = (RwLock::new(log), data.clone());
         let broken = Broken::default();
-        let log = Self { shared: Arc::new(Shared { log, folder, disk, cached_from, broken }) };
+        let flush_times = Arc::new(flush_times());
+        let shared = Shared { log, folder, disk, cached_from, broken, flush_times };
+        let log = Self { shared: Arc::new(shared) };
         log.mark()?;
         Ok(log)
     }
@@ -168,6 +172,12 @@ impl<RT: AsyncRuntime> FileLog<RT> {
             Ok(log) => log.on_disk_size(),
             Err(poisoned) => poisoned.into_inner().on_disk_size(),
         }
+    }
+
+    /// How long writes took since the log was opened, from the hand-over to the disk until they were
+    /// durable, in µs: appends, votes, truncations and purges.
+    pub fn flush_times(&self) -> &FlushTimes {
+        &self.shared.flush_times
     }
 
     /// Makes everything durable and notes how far that is, so that the loss of any of it is

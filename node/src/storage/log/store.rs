@@ -90,6 +90,10 @@ impl<RT: AsyncRuntime> Shared<RT> {
         error
     }
 
+    fn flushed(&self, tell: IOFlushed<Types<RT>>) -> Flushed<RT> {
+        Flushed::new(tell, self.broken.clone(), self.flush_times.clone())
+    }
+
     /// Changes the log and waits until that is durable.
     async fn durably<F>(&self, action: &'static str, change: F) -> io::Result<()>
     where
@@ -99,7 +103,7 @@ impl<RT: AsyncRuntime> Shared<RT> {
         {
             let mut log = self.write()?;
             change(&mut log).map_err(|error| self.failed(action, error))?;
-            log.flush(true, Some(Flushed::new(IOFlushed::signal(tell), self.broken.clone())))
+            log.flush(true, Some(self.flushed(IOFlushed::signal(tell))))
                 .map_err(|error| self.failed(action, error))?;
         }
         let flushed = told.await.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe));
@@ -205,7 +209,7 @@ impl<RT: AsyncRuntime> RaftLogStorage<Types<RT>> for FileLog<RT> {
         I::IntoIter: OptionalSend,
     {
         let failed = |error| self.shared.failed("append", error);
-        let callback = Flushed::new(callback, self.shared.broken.clone());
+        let callback = self.shared.flushed(callback);
         let mut log = self.shared.write()?;
         let before = log.log_state().last().map_or(0, |last| last.0.index);
         let entries = entries

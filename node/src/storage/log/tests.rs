@@ -130,6 +130,20 @@ async fn a_truncated_end_is_replaced_by_another_leaders() {
 }
 
 #[tokio::test]
+async fn each_write_is_timed_until_it_is_durable() {
+    let (_folder, disk) = new_disk();
+    let mut log = create(&disk);
+    let timed = |log: &Log| {
+        let times = log.flush_times().read();
+        times.buckets.iter().map(|(_, count)| count).sum::<u64>()
+    };
+    assert_eq!(timed(&log), 0);
+    append(&mut log, [entry(1, 0, 4), entry(1, 1, 4)]).await;
+    log.save_vote(&vote(2)).await.unwrap();
+    assert_eq!(timed(&log), 2);
+}
+
+#[tokio::test]
 async fn a_log_may_be_purged_past_its_end_by_a_snapshot() {
     let (_folder, disk) = new_disk();
     let mut log = create(&disk);
@@ -227,7 +241,8 @@ async fn one_process_has_the_log() {
 #[tokio::test]
 async fn who_waits_for_a_sync_is_told_when_the_writer_is_gone() {
     let (tell, told) = Types::<TokioRuntime>::oneshot();
-    drop(flushed::Flushed::<TokioRuntime>::new(IOFlushed::signal(tell), Default::default()));
+    let times = Arc::new(flush_times());
+    drop(flushed::Flushed::<TokioRuntime>::new(IOFlushed::signal(tell), Default::default(), times));
     let told: io::Result<()> = told.await.unwrap();
     assert_eq!(told.unwrap_err().to_string(), "the writer of the log has stopped");
 }

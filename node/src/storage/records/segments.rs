@@ -62,6 +62,8 @@ pub struct SegmentInfo {
     pub to: u64,
     /// How many records it holds; none if its head is damaged.
     pub records: Option<u64>,
+    /// Their bytes, without the head of the file; none if that is damaged.
+    pub bytes: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -175,6 +177,7 @@ impl Segments {
             from: *from,
             to: segment.to,
             records: segment.head.as_ref().map(|head| head.records),
+            bytes: segment.head.as_ref().map(|head| head.body_length),
         };
         self.read().iter().map(info).collect()
     }
