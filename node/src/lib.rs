@@ -8,6 +8,8 @@ pub mod explain;
 pub mod founding;
 pub mod identity;
 pub mod leader;
+#[allow(clippy::disallowed_methods, reason = "a part of the daemon: sockets of this machine")]
+pub mod metrics;
 mod node;
 pub mod panics;
 pub mod peers;

@@ -458,6 +458,11 @@ impl<RT: AsyncRuntime> Node<RT> {
         self.inner.clock.reading()
     }
 
+    /// The wall clock of this node: ms since 1970.
+    pub fn wall_ms(&self) -> u64 {
+        self.inner.clock.wall_ms()
+    }
+
     /// What is on its way into the log.
     pub fn load(&self) -> Load {
         let Inner { inbox, places, places_max, .. } = &*self.inner;

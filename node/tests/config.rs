@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use node::config::{Limits, LogSettings, NodeConfig, Profile};
+use node::config::{Limits, LogSettings, MetricsSettings, NodeConfig, Profile};
 use node::explain::Explain;
 
 const GOOD: &str = r#"node = 1
@@ -25,6 +25,7 @@ fn a_short_file_is_enough() {
     assert_eq!(config.timing, Profile::Metro.timing());
     assert_eq!(config.limits, Limits::default());
     assert_eq!(config.log, LogSettings::default());
+    assert_eq!(config.metrics, None);
 }
 
 #[test]
@@ -49,12 +50,16 @@ batch_commands = 10000
 batch_bytes = 1048576
 batches_in_flight = 1
 watch_events = 1024
+[metrics]
+listen = "[::1]:0"
 "#;
     let config = parse(text).unwrap();
     assert_eq!(config.data, Path::new("/var/lib/quorumcall"));
     assert_eq!(config.timing.election_ms, (100, 150));
     assert_eq!(config.limits.batch_commands, 10_000);
     assert_eq!(config.log.kept_entries, 0);
+    assert_eq!(config.metrics, Some(MetricsSettings { listen: "[::1]:0".to_owned() }));
+    assert_eq!(parse(&config.to_toml()).unwrap(), config, "as it is written");
 }
 
 #[test]
@@ -109,6 +114,14 @@ fn refusals_say_where_why_and_what_to_do() {
         (
             format!("{GOOD}[limits]\nbatch_bytes = 5\n"),
             "error E-CONFIG-VALUE: /etc/q/node.toml, line 7: `batch_bytes` is refused\n  why: it is from 131072 to 1048576, not 5\n  do:  choose one of these, or leave the key out for 262144",
+        ),
+        (
+            format!("{GOOD}[metrics]\nlisten = \"9464\"\n"),
+            "error E-CONFIG-VALUE: /etc/q/node.toml, line 7: `metrics.listen` is refused\n  why: it is not host:port\n  do:  write it as",
+        ),
+        (
+            format!("{GOOD}[metrics]\n"),
+            "error E-CONFIG-SYNTAX: /etc/q/node.toml, line 6 is not understood\n  why: missing field `listen`",
         ),
     ];
     for (text, start) in cases {

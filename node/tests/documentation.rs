@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use node::config::{Limits, LogSettings, NodeConfig, Profile};
+use node::config::{Limits, LogSettings, MetricsSettings, NodeConfig, Profile};
 use node::founding::Plan;
 
 /// The TOML examples of the page.
@@ -27,6 +27,7 @@ fn the_examples_are_taken_and_show_the_defaults() {
     assert_eq!(parsed.limits, Limits::default());
     assert_eq!(parsed.log, LogSettings::default());
     assert_eq!(parsed.timing, Profile::Metro.timing());
+    assert_eq!(parsed.metrics, Some(MetricsSettings { listen: "127.0.0.1:9464".to_owned() }));
 
     let other = config.replace("profile = \"metro\"", "") + timing;
     assert_eq!(NodeConfig::parse(&other, path).unwrap().timing.heartbeat_ms, 30);

@@ -125,6 +125,7 @@ fn an_identity_knows_when_others_would_refuse_it() {
     assert!(early.to_string().contains("1970-01-01T00:16:40Z"), "{early}");
     let late = identity.check(2_001_000).unwrap_err();
     assert!(late.to_string().contains("has expired"), "{late}");
+    assert_eq!(identity.expires_s().unwrap(), 2_000);
 }
 
 #[test]

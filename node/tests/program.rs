@@ -1,8 +1,8 @@
 //! The daemon as it is called.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -81,6 +81,69 @@ fn an_address_in_use_is_said_with_what_to_do() {
         "{error}"
     );
     assert!(error.contains("change `listen` in node.toml"), "{error}");
+}
+
+/// Has the node serve metrics, there and nowhere else.
+fn serve_metrics(folder: &Path, address: &str) {
+    const SECTION: &str = "\n[metrics]\n";
+    let path = folder.join("out/node-1/node.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    let before = text.split_once(SECTION).map_or(&*text, |(before, _)| before);
+    fs::write(&path, format!("{before}{SECTION}listen = \"{address}\"\n")).unwrap();
+}
+
+#[test]
+fn an_address_for_metrics_in_use_is_said_before_anything_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    found(folder.path(), "127.0.0.1:0");
+    serve_metrics(folder.path(), &other.local_addr().unwrap().to_string());
+    let output = start(folder.path(), &["--log", "warn"]).wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let error = text(&output.stderr);
+    assert!(
+        error.contains("error E-METRICS-IN-USE: metrics cannot be served on 127.0.0.1:"),
+        "{error}"
+    );
+    assert!(error.contains("change `listen` under [metrics] in node.toml"), "{error}");
+    assert!(!folder.path().join("out/node-1/log").exists(), "nothing was opened");
+
+    // An address that no machine has (RFC 5737).
+    serve_metrics(folder.path(), "192.0.2.1:9464");
+    let output = start(folder.path(), &["--log", "warn"]).wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let error = text(&output.stderr);
+    assert!(error.contains("error E-METRICS-LISTEN: metrics cannot be served on "), "{error}");
+}
+
+#[test]
+fn a_node_says_where_its_metrics_are_and_serves_them() {
+    let folder = tempfile::tempdir().unwrap();
+    found(folder.path(), "127.0.0.1:0");
+    serve_metrics(folder.path(), "127.0.0.1:0");
+    let mut node = start(folder.path(), &["--log-format", "json"]);
+    let mut log = BufReader::new(node.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("\"metrics are served") {
+        line.clear();
+        assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended");
+    }
+    // What happened is in words, what it happened to in fields.
+    let (_, address) = line.split_once("\"address\":\"").unwrap();
+    let (address, _) = address.split_once('"').unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: node\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    for metric in ["quorumcall_raft_leader ", "process_start_time_seconds "] {
+        assert!(answer.contains(&format!("\n{metric}")), "{metric} in {answer}");
+    }
+
+    let pid = node.id().to_string();
+    assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+    assert_eq!(node.wait().unwrap().code(), Some(0));
+    assert!(TcpStream::connect(address).is_err(), "nobody is there any more");
 }
 
 #[test]

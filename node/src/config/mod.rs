@@ -18,6 +18,9 @@
 //! # kept_entries = 8192
 //!
 //! # [limits]                         # see Limits
+//!
+//! # [metrics]                        # absent: no metrics are served
+//! # listen = "127.0.0.1:9464"        # where they are: plain HTTP, so an address that is private
 //! ```
 //!
 //! Unknown keys are refused: a misspelt setting would silently be its default.
@@ -59,6 +62,15 @@ pub struct NodeConfig {
     pub log: LogSettings,
     /// What is bounded.
     pub limits: Limits,
+    /// Where metrics are served; none: nowhere.
+    pub metrics: Option<MetricsSettings>,
+}
+
+/// Where metrics are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricsSettings {
+    /// Where scrapes are waited for: host:port. Whoever can connect there reads them, without TLS.
+    pub listen: String,
 }
 
 /// Why a node cannot be configured.
@@ -138,6 +150,7 @@ impl NodeConfig {
             timing: profile.timing(),
             log: LogSettings::default(),
             limits: Limits::default(),
+            metrics: None,
         }
     }
 

@@ -9,7 +9,8 @@ use toml::Spanned;
 
 use super::limits::{self, Bound};
 use super::{
-    ADDRESS_BYTES_MAX, ConfigError, Limits, LogSettings, NodeConfig, Profile, Timing, TimingError,
+    ADDRESS_BYTES_MAX, ConfigError, Limits, LogSettings, MetricsSettings, NodeConfig, Profile,
+    Timing, TimingError,
 };
 
 #[derive(Deserialize)]
@@ -26,6 +27,7 @@ struct Written {
     log: WrittenLog,
     #[serde(default)]
     limits: WrittenLimits,
+    metrics: Option<WrittenMetrics>,
 }
 
 #[derive(Deserialize)]
@@ -52,6 +54,12 @@ struct WrittenLimits {
     batch_bytes: Option<Spanned<u64>>,
     batches_in_flight: Option<Spanned<u64>>,
     watch_events: Option<Spanned<u64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenMetrics {
+    listen: Spanned<String>,
 }
 
 /// A text with the place it is from.
@@ -177,6 +185,13 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<NodeConfig, ConfigError> 
             kept_entries: source.bounded(written.log.kept_entries, &limits::KEPT_ENTRIES)?,
         },
         limits: read_limits(&source, written.limits)?,
+        metrics: match written.metrics {
+            None => None,
+            Some(WrittenMetrics { listen }) => {
+                let listen = source.address("metrics.listen", &listen, true)?;
+                Some(MetricsSettings { listen })
+            }
+        },
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{Limits, LogSettings, NodeConfig, Timing};
+use super::{Limits, LogSettings, MetricsSettings, NodeConfig, Timing};
 
 /// A string as TOML writes it.
 fn quoted(text: &str) -> String {
@@ -60,6 +60,9 @@ fn write(config: &NodeConfig, out: &mut String) -> fmt::Result {
         writeln!(out, "batch_bytes = {batch_bytes}")?;
         writeln!(out, "batches_in_flight = {batches_in_flight}")?;
         writeln!(out, "watch_events = {watch_events}")?;
+    }
+    if let Some(MetricsSettings { listen }) = &config.metrics {
+        writeln!(out, "\n[metrics]\nlisten = {}", quoted(listen))?;
     }
     Ok(())
 }

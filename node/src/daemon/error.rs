@@ -1,5 +1,7 @@
 //! Why a node does not start on this machine.
 
+use std::io;
+
 use crate::StartError;
 use crate::explain::{Explain, Explanation};
 use crate::identity::IdentityError;
@@ -17,6 +19,13 @@ pub enum DaemonError {
     Alone {
         /// The data folder.
         folder: String,
+    },
+    /// The address for metrics is not to be had.
+    Metrics {
+        /// The address.
+        listen: String,
+        /// What the system says.
+        error: io::Error,
     },
     /// Raft.
     Raft {
@@ -49,6 +58,25 @@ impl Explain for DaemonError {
                 "put founding.toml back as `quorumcall-node found` wrote it, if this cluster has \
                  never run; otherwise let the node join anew with an empty data folder",
             ),
+            Self::Metrics { listen, error } => {
+                let what = format!("metrics cannot be served on {listen}");
+                match error.kind() {
+                    io::ErrorKind::AddrInUse => Explanation::new(
+                        "E-METRICS-IN-USE",
+                        what,
+                        error.to_string(),
+                        "stop the program that has it (`ss -ltnp` shows which), or change `listen` \
+                         under [metrics] in node.toml",
+                    ),
+                    _ => Explanation::new(
+                        "E-METRICS-LISTEN",
+                        what,
+                        error.to_string(),
+                        "set `listen` under [metrics] in node.toml to an address of this machine \
+                         and a port of 1024 or more, or take [metrics] out",
+                    ),
+                }
+            }
             Self::Raft { why } => Explanation::new(
                 "E-RAFT-START",
                 "Raft does not start",

@@ -10,6 +10,7 @@ mod error;
 mod open;
 mod upkeep;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,10 +19,13 @@ use tokio::task::JoinHandle;
 
 pub use self::error::DaemonError;
 use self::open::Opened;
+use crate::config::MetricsSettings;
 use crate::identity::{client_config, server_config};
-use crate::seams::{SystemClock, TcpAcceptor, TcpConnector};
+use crate::metrics::{About, Endpoint, Sources};
+use crate::seams::{SystemClock, TcpAcceptor, TcpConnector, WallClock};
 use crate::setup::Setup;
 use crate::storage::FileLog;
+use crate::tally::Counter;
 use crate::{Deps, Node};
 
 /// How often replicas compare their states.
@@ -33,6 +37,8 @@ const FIRST_EPOCH: u64 = 1;
 pub struct Daemon {
     node: Node<TokioRuntime>,
     log: FileLog<TokioRuntime>,
+    /// Where metrics are served.
+    metrics: Option<SocketAddr>,
     upkeep: Vec<JoinHandle<()>>,
 }
 
@@ -48,15 +54,32 @@ pub struct Last {
 }
 
 impl Daemon {
-    /// Opens the data folder and starts the node, which answers at `listener`.
+    /// Opens the data folder and starts the node, which answers at `listener`. Metrics are served
+    /// where the configuration says; a port that is not to be had is told before anything is opened.
     ///
     /// # Errors
     ///
     /// What keeps it from starting, with what to do.
     pub async fn start(setup: Setup, listener: TcpAcceptor) -> Result<Self, DaemonError> {
+        let endpoint = match &setup.config.metrics {
+            None => None,
+            Some(MetricsSettings { listen }) => {
+                let bound = Endpoint::bind(listen).await;
+                let refused = |error| DaemonError::Metrics { listen: listen.clone(), error };
+                Some(bound.map_err(refused)?)
+            }
+        };
         let Opened { disk, marker, log, records, last_stamp, members } = open::open(&setup).await?;
         let Setup { folder, config, identity, founding } = setup;
         let clock = Arc::new(SystemClock);
+        let about = About {
+            cluster: identity.cluster().to_string(),
+            node: config.node.0.to_string(),
+            site: config.site.to_string(),
+            data: config.data.clone(),
+            certificate_expires_s: identity.expires_s()?,
+            started_ms: clock.now_ms(),
+        };
         let to_close = founding.as_ref().map(|founding| (folder, founding.members.len()));
         let node = Node::start(Deps {
             config,
@@ -77,14 +100,26 @@ impl Daemon {
             observer: None,
         })
         .await?;
+        let leaders = Arc::new(Counter::default());
         let mut upkeep = vec![
-            tokio::spawn(upkeep::tell_who_leads(node.clone())),
+            tokio::spawn(upkeep::tell_who_leads(node.clone(), leaders.clone())),
             tokio::spawn(upkeep::mark_log(node.clone(), log.clone())),
         ];
         if let Some((folder, founders)) = to_close {
             upkeep.push(tokio::spawn(upkeep::close_founding(node.clone(), folder, founders)));
         }
-        Ok(Self { node, log, upkeep })
+        let metrics = endpoint.as_ref().map(Endpoint::address);
+        if let Some(endpoint) = endpoint {
+            tracing::info!(address = %endpoint.address(), "metrics are served, without TLS");
+            let sources = Sources { node: node.clone(), log: log.clone(), leaders, about };
+            upkeep.push(tokio::spawn(endpoint.serve(sources)));
+        }
+        Ok(Self { node, log, metrics, upkeep })
+    }
+
+    /// Where metrics are served, with the port that was chosen if it was 0.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics
     }
 
     /// The node.

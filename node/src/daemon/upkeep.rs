@@ -1,21 +1,24 @@
 //! What a node does for its own disk and for whoever reads its log.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use openraft_rt::watch::WatchReceiver;
 use openraft_rt_tokio::TokioRuntime;
 
 use crate::storage::FileLog;
+use crate::tally::Counter;
 use crate::{Node, founding};
 
 /// How often it is looked whether the founding is done, if nothing is applied.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Says who leads, each time that changes.
-pub(super) async fn tell_who_leads(node: Node<TokioRuntime>) {
+/// Says who leads, each time that changes, and counts how often somebody begins to.
+pub(super) async fn tell_who_leads(node: Node<TokioRuntime>, leaders: Arc<Counter>) {
     let mut metrics = node.raft().server_metrics();
     let mut last = None;
+    let mut last_with_leader = None;
     loop {
         let (leader, term) = {
             let metrics = metrics.borrow_watched();
@@ -23,6 +26,10 @@ pub(super) async fn tell_who_leads(node: Node<TokioRuntime>) {
         };
         if last != Some((leader, term)) {
             last = Some((leader, term));
+            if leader.is_some() && last_with_leader != last {
+                last_with_leader = last;
+                leaders.count();
+            }
             match leader {
                 Some(leader) if leader == node.number() => {
                     tracing::info!(leader, term, "this node leads");

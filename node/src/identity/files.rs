@@ -89,36 +89,57 @@ impl Identity {
     ///
     /// Refused: [`IdentityError::NotSigned`], [`IdentityError::OutOfDate`].
     pub fn check(&self, now_ms: u64) -> Result<(), IdentityError> {
+        let now = UnixTime::since_unix_epoch(Duration::from_millis(now_ms));
+        self.verify(now)?.map_err(|error| match error {
+            webpki::Error::CertExpired { time, not_after } => IdentityError::OutOfDate {
+                principal: self.principal.clone(),
+                limit: written(not_after),
+                now: written(time),
+                over: true,
+            },
+            webpki::Error::CertNotValidYet { time, not_before } => IdentityError::OutOfDate {
+                principal: self.principal.clone(),
+                limit: written(not_before),
+                now: written(time),
+                over: false,
+            },
+            _ => IdentityError::NotSigned { principal: self.principal.clone() },
+        })
+    }
+
+    /// Until when its certificate is valid: seconds since 1970.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::BadCertificate`].
+    pub fn expires_s(&self) -> Result<u64, IdentityError> {
+        // The reader of certificates tells the date only of one that is over, and at the end of time
+        // all are. It looks at dates before it looks at signatures.
+        let end_of_time = UnixTime::since_unix_epoch(Duration::from_secs(u64::MAX));
+        match self.verify(end_of_time)? {
+            Err(webpki::Error::CertExpired { not_after, .. }) => Ok(not_after.as_secs()),
+            Ok(()) | Err(_) => Err(IdentityError::BadCertificate),
+        }
+    }
+
+    /// What others would say of it at a time.
+    fn verify(&self, at: UnixTime) -> Result<Result<(), webpki::Error>, IdentityError> {
         let certificate = EndEntityCert::try_from(&self.certificate)
             .map_err(|_| IdentityError::BadCertificate)?;
         let anchor =
             anchor_from_trusted_cert(&self.authority).map_err(|_| IdentityError::BadCertificate)?;
-        certificate
+        let verified = certificate
             .verify_for_usage(
                 &[webpki::ring::ED25519],
                 &[anchor],
                 &[],
-                UnixTime::since_unix_epoch(Duration::from_millis(now_ms)),
+                at,
                 KeyUsage::client_auth(),
                 None,
                 None,
             )
-            .map(drop)
-            .map_err(|error| match error {
-                webpki::Error::CertExpired { time, not_after } => IdentityError::OutOfDate {
-                    principal: self.principal.clone(),
-                    limit: written(not_after),
-                    now: written(time),
-                    over: true,
-                },
-                webpki::Error::CertNotValidYet { time, not_before } => IdentityError::OutOfDate {
-                    principal: self.principal.clone(),
-                    limit: written(not_before),
-                    now: written(time),
-                    over: false,
-                },
-                _ => IdentityError::NotSigned { principal: self.principal.clone() },
-            })
+            .map(drop);
+        Ok(verified)
     }
 
     /// Writes it to a file that only its owner may read. Replaces the file.

@@ -114,6 +114,7 @@ impl From<DaemonError> for Failure {
             DaemonError::Storage(StorageError::Io { .. } | StorageError::LogInUse { .. }) => {
                 UNAVAILABLE
             }
+            DaemonError::Metrics { .. } => UNAVAILABLE,
             DaemonError::Identity(_) => WRONG_USE,
             DaemonError::Storage(_) | DaemonError::Alone { .. } | DaemonError::Raft { .. } => {
                 REFUSED
