@@ -22,7 +22,7 @@ use tonic::service::Routes;
 use crate::config::NodeConfig;
 use crate::founding::Founding;
 use crate::identity::ClusterId;
-use crate::leader::{Duties, LogClock, hand_over, successor};
+use crate::leader::{Duties, LogClock, hand_over, last_answer, successor};
 use crate::peers::{Directory, Neighbours, Network, Patience, PeerService, Peers};
 use crate::raft::{Member, NodeId, Raft, Types};
 use crate::replica::{Halt, Machine, Observer, Parts, SegmentWriter, State, TimeNews, View};
@@ -378,6 +378,7 @@ impl<RT: AsyncRuntime> Node<RT> {
 
     /// How current that is.
     pub fn freshness(&self) -> Freshness {
+        let answered = last_answer(&self.inner.raft);
         let metrics = self.inner.raft.metrics();
         let metrics = metrics.borrow_watched();
         let leads = metrics.state.is_leader();
@@ -389,7 +390,7 @@ impl<RT: AsyncRuntime> Node<RT> {
         let applied = self.inner.state.last_applied();
         let committed = metrics.cluster_committed.max(metrics.local_committed);
         let age = match leads {
-            true => metrics.last_quorum_acked.as_ref().map(|acked| acked.elapsed()),
+            true => answered.map(|(_, at)| RT::Instant::now().saturating_duration_since(at)),
             false => self.inner.clock.since_attended(),
         };
         let lag = committed.map_or(0, |id| id.index.saturating_sub(applied));

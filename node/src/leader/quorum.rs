@@ -11,11 +11,10 @@ use crate::raft::{LeaderId, NodeId, Raft};
 /// began to.
 pub fn last_answer<RT: AsyncRuntime>(raft: &Raft<RT>) -> Option<(LeaderId, RT::Instant)> {
     let leader = raft.as_leader().ok()?;
-    let answered = match leader.last_quorum_acked() {
-        Some(answered) => answered,
-        // Whoever votes alone is a quorum, and is not asked.
-        None if raft.voter_ids().count() == 1 => RT::Instant::now(),
-        None => return None,
+    let answered = match raft.voter_ids().count() {
+        // Whoever votes alone is a quorum, and is asked once at most.
+        1 => RT::Instant::now(),
+        _ => leader.last_quorum_acked()?,
     };
     Some((leader.to_committed_leader_id(), answered))
 }
