@@ -185,6 +185,16 @@ impl Centre {
         self.principals.by_key(id.as_str())
     }
 
+    /// Ingresses that have, or once had, streams, with the nodes to which they have some, by number.
+    pub fn ingresses(&self) -> impl Iterator<Item = (&PrincipalId, &[NodeId])> {
+        self.ingresses.iter().map(|(ingress, nodes)| (ingress, nodes.as_slice()))
+    }
+
+    /// The nodes to which an ingress has streams, by number.
+    pub fn streams_of(&self, ingress: &PrincipalId) -> &[NodeId] {
+        self.ingresses.get(ingress).map_or(&[], Vec::as_slice)
+    }
+
     /// Live contacts, agents, queues and sites.
     pub fn counts(&self) -> (usize, usize, usize, usize) {
         (self.contacts.len(), self.agents.len(), self.queues.len(), self.sites.len())
@@ -320,6 +330,11 @@ impl<'a> Tables<'a> {
     /// Sites, in no order that means anything.
     pub fn sites(self) -> impl Iterator<Item = &'a Site> {
         self.sites.iter()
+    }
+
+    /// An agent's offers and contacts, in the order they came.
+    pub fn work_of(self, agent: &'a Agent) -> impl Iterator<Item = &'a Contact> {
+        agent.work.iter().map(move |contact| self.contacts.get(*contact))
     }
 
     /// The agent an offer is with.

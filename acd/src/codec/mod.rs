@@ -15,6 +15,7 @@ mod config;
 mod event;
 mod record;
 mod reply;
+mod shown;
 pub(crate) mod stored;
 mod version;
 
@@ -43,6 +44,7 @@ use crate::time::LogTime;
 pub use self::event::{event_from_stored, event_to_stored};
 pub use self::record::{decode_record, encode_record};
 pub use self::reply::{reply_from_stored, reply_to_stored};
+pub use self::shown::*;
 use self::version::Readers;
 
 /// The version of the format that this program writes.
