@@ -1,5 +1,6 @@
 //! What a client is told of a command.
 
+use std::fmt;
 use std::sync::Arc;
 
 use acd::reply::Reply;
@@ -54,21 +55,42 @@ impl Answer {
     }
 }
 
+/// Takes answers to commands, whoever gives them.
+pub trait TakeAnswers: Send + Sync {
+    /// Takes the answer to the command with this tag. Must be brief.
+    fn take(&self, tag: u64, answer: Answer);
+}
+
+enum To {
+    Channel(UnboundedSender<(u64, Answer)>),
+    Taker(Arc<dyn TakeAnswers>),
+}
+
 /// Where the answer to a command goes. It is always given: one that is dropped says that the
 /// outcome is unknown.
-#[derive(Debug)]
 pub struct ReplyTo {
     tag: u64,
-    to: Option<UnboundedSender<(u64, Answer)>>,
+    to: Option<To>,
     /// Where it is counted, once the command has come in.
     counted: Option<(Arc<SubmitTally>, Origin)>,
+}
+
+impl fmt::Debug for ReplyTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplyTo").field("tag", &self.tag).finish_non_exhaustive()
+    }
 }
 
 impl ReplyTo {
     /// The answer goes into `to` under `tag`. The receiver bounds how many commands it has under
     /// way, and with it the length of the channel.
     pub fn new(tag: u64, to: UnboundedSender<(u64, Answer)>) -> Self {
-        Self { tag, to: Some(to), counted: None }
+        Self { tag, to: Some(To::Channel(to)), counted: None }
+    }
+
+    /// The answer goes to somebody who bounds how many commands are under way.
+    pub fn taken_by(taker: Arc<dyn TakeAnswers>, tag: u64) -> Self {
+        Self { tag, to: Some(To::Taker(taker)), counted: None }
     }
 
     /// The answer is counted as that to a command of this origin.
@@ -82,12 +104,16 @@ impl ReplyTo {
     }
 
     fn send(&mut self, answer: Answer) {
-        if let Some(to) = self.to.take() {
-            if let Some((tally, origin)) = &self.counted {
-                tally.answered(*origin, &answer);
+        let Some(to) = self.to.take() else { return };
+        if let Some((tally, origin)) = &self.counted {
+            tally.answered(*origin, &answer);
+        }
+        match to {
+            To::Channel(to) => {
+                // Whoever asked is gone.
+                let _ = to.send((self.tag, answer));
             }
-            // Whoever asked is gone.
-            let _ = to.send((self.tag, answer));
+            To::Taker(taker) => taker.take(self.tag, answer),
         }
     }
 }

@@ -123,19 +123,26 @@ impl<RT: AsyncRuntime> Door<RT> {
     }
 
     async fn wait(&self, submission: &Submission, submit: fn(&Self, Submitted)) -> Answer {
-        let (to, mut answers) = mpsc::unbounded_channel();
-        let submitted = Submitted {
-            submission: encode_submission(submission).into(),
-            class: Class::of(&submission.command),
-            leads: leads_its_entry(&submission.command),
-            reply_to: ReplyTo::new(0, to),
-        };
-        submit(self, submitted);
-        match RT::timeout(COMMAND_DEADLINE, answers.recv()).await {
-            Ok(Some((_, answer))) => answer,
-            // A reply is always given.
-            Ok(None) => Answer::unknown("the node ended before it had an answer"),
-            Err(_) => Answer::unknown("no answer in time"),
-        }
+        ask::<RT>(|submitted| submit(self, submitted), submission).await
+    }
+}
+
+/// Submits a command by `submit` and waits for its answer, at most [`COMMAND_DEADLINE`].
+pub async fn ask<RT: AsyncRuntime>(
+    submit: impl FnOnce(Submitted),
+    submission: &Submission,
+) -> Answer {
+    let (to, mut answers) = mpsc::unbounded_channel();
+    submit(Submitted {
+        submission: encode_submission(submission).into(),
+        class: Class::of(&submission.command),
+        leads: leads_its_entry(&submission.command),
+        reply_to: ReplyTo::new(0, to),
+    });
+    match RT::timeout(COMMAND_DEADLINE, answers.recv()).await {
+        Ok(Some((_, answer))) => answer,
+        // A reply is always given.
+        Ok(None) => Answer::unknown("the node ended before it had an answer"),
+        Err(_) => Answer::unknown("no answer in time"),
     }
 }
