@@ -1,6 +1,7 @@
 //! The daemon of Quorumcall: Raft, storage, peers, identity and the APIs around the state
 //! machine of the crate `acd`.
 
+pub mod api;
 pub mod config;
 #[allow(clippy::disallowed_methods, reason = "here the seams are filled with this machine's")]
 pub mod daemon;

@@ -19,6 +19,7 @@ use proto::peer::v1::read_index_response::Result as ReadIndex;
 use tokio::sync::{Notify, Semaphore};
 use tonic::service::Routes;
 
+use crate::api::Streams;
 use crate::config::NodeConfig;
 use crate::founding::Founding;
 use crate::identity::ClusterId;
@@ -170,6 +171,7 @@ struct Inner<RT: AsyncRuntime> {
     /// All are free when nothing is on its way into the log.
     places: Arc<Semaphore>,
     places_max: usize,
+    streams: Streams<RT>,
     shutdown: Shutdown,
 }
 
@@ -276,6 +278,15 @@ impl<RT: AsyncRuntime> Node<RT> {
             hides_gaps,
         };
         spawn_vital::<RT>("the batcher", &state, &shutdown, batcher.run());
+        let (streams, tasks) = {
+            let door = door.clone();
+            let submit = Arc::new(move |submitted| door.submit(submitted));
+            let (node, principal) = (acd::ids::NodeId(node), principal.clone());
+            Streams::<RT>::new(node, principal, state.clone(), submit, shutdown.clone())
+        };
+        for (task, work) in tasks {
+            spawn_vital::<RT>(task, &state, &shutdown, work);
+        }
         let duties = Duties {
             raft: raft.clone(),
             node,
@@ -329,6 +340,8 @@ impl<RT: AsyncRuntime> Node<RT> {
             CommandsServer::new(commands_service)
                 .max_decoding_message_size(CLIENT_MESSAGE_BYTES_MAX),
         )
+        .add_service(streams.desktop())
+        .add_service(streams.ingress())
         .prepare();
         let rpc = Arc::new(RpcTally::default());
         let server = Server {
@@ -355,9 +368,19 @@ impl<RT: AsyncRuntime> Node<RT> {
             inbox,
             places,
             places_max: limits.batches_in_flight,
-            shutdown,
+            streams: streams.clone(),
+            shutdown: shutdown.clone(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let node = Self { inner: Arc::new(inner) };
+        {
+            let node = node.clone();
+            drop(RT::spawn(async move {
+                let shutdown = pin!(shutdown.wait());
+                let begin = pin!(streams.begin(node));
+                RT::select2(shutdown, begin).await;
+            }));
+        }
+        Ok(node)
     }
 
     /// Submits a command of an authenticated principal and waits for its answer, at most
@@ -509,6 +532,7 @@ impl<RT: AsyncRuntime> Node<RT> {
             // Whether somebody took it or not, this node ends.
             let _ = self.hand_over_to(to).await;
         }
+        self.inner.streams.close().await;
         self.inner.inbox.close();
         // Nobody is left waiting for what is on its way, unless it takes too long.
         let _ = RT::timeout(HAND_OVER, self.settled()).await;

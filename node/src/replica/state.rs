@@ -180,3 +180,34 @@ impl State {
 pub(super) fn index(applied: Option<LogId>) -> u64 {
     applied.map_or(0, |id| id.index)
 }
+
+/// A state without Raft, for tests of those who read it.
+#[cfg(test)]
+impl State {
+    /// An empty centre.
+    pub(crate) fn alone(events_max: usize) -> Self {
+        let membership = StoredMembership::default();
+        Self::new(Inner { centre: Centre::new(), applied: None, membership }, 1, events_max)
+    }
+
+    /// Applies a command in an entry of its own.
+    pub(crate) fn apply(
+        &self,
+        stamp: acd::time::LogTime,
+        submission: acd::command::Submission,
+    ) -> (u64, Result<acd::reply::Reply, acd::rejection::Rejection>) {
+        let mut inner = self.change();
+        let next = index(inner.applied) + 1;
+        let mut events = Vec::new();
+        let outcome = inner.centre.apply(next, stamp, submission, &mut events);
+        inner.applied = Some(LogId::new(crate::raft::LeaderId { term: 1, node_id: 1 }, next));
+        self.ring().push(next, inner.centre.now(), events);
+        (next, outcome)
+    }
+
+    /// Forgets what led here, as when a snapshot is installed.
+    pub(crate) fn forget_events(&self) {
+        let inner = self.change();
+        self.ring().restart(index(inner.applied));
+    }
+}
