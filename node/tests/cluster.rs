@@ -1,4 +1,4 @@
-//! Three nodes in one process: real sockets, TLS, disks and logs.
+//! What three nodes do for their clients and for each other.
 
 #![allow(clippy::disallowed_methods, reason = "a test runs on this machine's clocks and chance")]
 

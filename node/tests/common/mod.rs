@@ -137,8 +137,8 @@ impl Cluster {
         stopped
     }
 
-    /// Asks a node over the network with an identity.
-    pub async fn ask(&self, number: u64, identity: &Identity, submission: &Submission) -> Answer {
+    /// A connection of its own to a node with an identity.
+    pub fn channel(&self, number: u64, identity: &Identity) -> Channel<TokioRuntime> {
         let dial = Dial {
             connector: Arc::new(TcpConnector),
             address: self.setup(number).config.address,
@@ -148,7 +148,12 @@ impl Cluster {
             connect_timeout: PATIENCE,
             keep_alive: PATIENCE,
         };
-        let channel = Channel::<TokioRuntime>::new(dial, Timer::start());
+        Channel::new(dial, Timer::start())
+    }
+
+    /// Asks a node over the network with an identity.
+    pub async fn ask(&self, number: u64, identity: &Identity, submission: &Submission) -> Answer {
+        let channel = self.channel(number, identity);
         let origin = hyper::Uri::from_static("https://quorumcall");
         let mut client = CommandsClient::with_origin(channel, origin);
         let submission = encode_submission(submission).into();
