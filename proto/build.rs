@@ -7,7 +7,13 @@ use std::{env, fs};
 
 use prost::Message;
 
-const FOLDERS: [&str; 3] = ["quorumcall/api/v1", "quorumcall/peer/v1", "quorumcall/stored/v1"];
+const FOLDERS: [&str; 5] = [
+    "grpc/health/v1",
+    "grpc/reflection/v1",
+    "quorumcall/api/v1",
+    "quorumcall/peer/v1",
+    "quorumcall/stored/v1",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut files = Vec::new();
@@ -21,6 +27,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(files, ["."])?;
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo names no OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().bytes(".").build_transport(false).compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .bytes(".")
+        .btree_map(".")
+        .build_transport(false)
+        .compile_fds(descriptors)?;
     Ok(())
 }

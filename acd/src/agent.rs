@@ -11,7 +11,7 @@ use crate::ids::{AgentId, NodeId, Revision, Seq, SessionEpoch, SiteId};
 use crate::metrics::{AgentCounters, Block};
 use crate::site::Site;
 use crate::table::{Entity, Slot, Table};
-use crate::time::{AttendedTime, LogTime};
+use crate::time::{AttendedTime, LogTime, Millis};
 
 /// Whether an agent can be offered contacts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -185,6 +185,17 @@ impl Agent {
             }
         }
         open
+    }
+
+    /// What of the time since the agent's activity changed last was handling, and what was being
+    /// available.
+    pub(crate) fn spent(&self, now: LogTime) -> (Millis, Millis) {
+        let spent = now.since(self.activity_since);
+        match (self.work.is_empty(), &self.presence) {
+            (false, _) => (spent, Millis::ZERO),
+            (true, Presence::Ready) => (Millis::ZERO, spent),
+            (true, _) => (Millis::ZERO, Millis::ZERO),
+        }
     }
 
     /// When the agent counts as offline.

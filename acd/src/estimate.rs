@@ -4,6 +4,7 @@ use crate::agent::Presence;
 use crate::centre::Centre;
 use crate::contact::{Contact, Place, Stage};
 use crate::ids::{ContactId, QueueId};
+use crate::metrics::{QueueCounters, Ratio};
 use crate::time::Millis;
 
 /// Where a contact stands in its queue.
@@ -66,10 +67,15 @@ impl Centre {
             serves && takes && agent.presence == Presence::Ready && agent.pending.is_none()
         });
         let ready = ready.count() as u64;
-        let handling = queue.metrics.at(self.clocks.now, &self.settings).today.aht_ms();
-        let per_agent =
-            crate::metrics::Ratio::new(handling.part, handling.of.saturating_mul(ready));
-        let queue_length = per_agent.scaled(waiting + 1).map(Millis);
+        let today = queue.metrics.at(self.clocks.now, &self.settings).today;
+        let queue_length = by_queue_length(&today, waiting, ready);
         Some(ExpectedWait { head_of_line: first.map(|(_, waited)| waited), queue_length })
     }
+}
+
+/// The queue-length estimator: who waits and who is ready now, with the handling time of the day.
+pub(crate) fn by_queue_length(today: &QueueCounters, waiting: u64, ready: u64) -> Option<Millis> {
+    let handling = today.aht_ms();
+    let per_agent = Ratio::new(handling.part, handling.of.saturating_mul(ready));
+    per_agent.scaled(waiting + 1).map(Millis)
 }

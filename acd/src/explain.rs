@@ -134,8 +134,12 @@ impl Centre {
                 *excluded.entry(rule.clone()).or_insert(0) += 1;
                 agents.push((self.agents.get(agent).id().clone(), rule));
             }
-            agents.sort();
-            agents.truncate(AGENTS_LISTED_MAX);
+            if agents.len() > AGENTS_LISTED_MAX {
+                // Whoever holds the state to ask holds up what is to be applied: do not sort all.
+                agents.select_nth_unstable(AGENTS_LISTED_MAX);
+                agents.truncate(AGENTS_LISTED_MAX);
+            }
+            agents.sort_unstable();
         }
         Some(Explanation {
             contact: contact.id.clone(),

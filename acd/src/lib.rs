@@ -9,6 +9,7 @@ mod mutation;
 
 pub mod agent;
 mod apply;
+pub mod board;
 pub mod catalogue;
 pub mod census;
 mod centre;

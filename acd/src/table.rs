@@ -346,6 +346,17 @@ impl<T: Entity> Fork<T> {
         cells.filter_map(|(number, cell)| Some((number, cell.value.as_ref()?)))
     }
 
+    /// All slots in use, in no order that may matter to anybody.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot<T>> {
+        let numbered = self.pages.iter().flat_map(|page| page.iter()).enumerate();
+        numbered.filter(|(_, cell)| cell.value.is_some()).map(|(n, _)| Slot::new(n as u32))
+    }
+
+    /// One more than the largest slot, for arrays that run beside the table.
+    pub(crate) fn slots_max(&self) -> usize {
+        self.pages.len() * PAGE
+    }
+
     /// Reads.
     pub(crate) fn get(&self, slot: Slot<T>) -> &T {
         match &self.pages[slot.index() / PAGE][slot.index() % PAGE].value {

@@ -19,7 +19,7 @@ use proto::peer::v1::read_index_response::Result as ReadIndex;
 use tokio::sync::{Notify, Semaphore};
 use tonic::service::Routes;
 
-use crate::api::Streams;
+use crate::api::{self, Api, Streams};
 use crate::config::NodeConfig;
 use crate::founding::Founding;
 use crate::identity::ClusterId;
@@ -117,6 +117,10 @@ pub enum Role {
 pub struct Freshness {
     /// What part the node plays.
     pub role: Role,
+    /// Raft's term.
+    pub term: u64,
+    /// Who leads, if that is known.
+    pub leader: Option<NodeId>,
     /// The last index that was applied.
     pub applied: u64,
     /// Entries known to be committed and not yet applied.
@@ -331,6 +335,25 @@ impl<RT: AsyncRuntime> Node<RT> {
             directory: directory.clone(),
             shutdown: shutdown.clone(),
         };
+        let rpc = Arc::new(RpcTally::default());
+        let inner = Inner {
+            raft,
+            node,
+            state: state.clone(),
+            door,
+            clock,
+            directory,
+            peers,
+            neighbours,
+            records: records.clone(),
+            rpc: rpc.clone(),
+            inbox,
+            places,
+            places_max: limits.batches_in_flight,
+            streams: streams.clone(),
+            shutdown: shutdown.clone(),
+        };
+        let node = Self { inner: Arc::new(inner) };
         let routes = Routes::new(
             PeerServer::from_arc(peer_service)
                 .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
@@ -339,39 +362,17 @@ impl<RT: AsyncRuntime> Node<RT> {
         .add_service(
             CommandsServer::new(commands_service)
                 .max_decoding_message_size(CLIENT_MESSAGE_BYTES_MAX),
-        )
-        .add_service(streams.desktop())
-        .add_service(streams.ingress())
-        .prepare();
-        let rpc = Arc::new(RpcTally::default());
+        );
         let server = Server {
             tls: deps.tls_server,
             cluster,
-            routes,
+            gate: api::gate(state.clone()),
+            routes: Api::new(node.clone(), records, streams.clone()).add_to(routes).prepare(),
             timer,
-            tally: rpc.clone(),
+            tally: rpc,
             shutdown: shutdown.clone(),
         };
         spawn_vital::<RT>("the server", &state, &shutdown, server.run(deps.listener));
-
-        let inner = Inner {
-            raft,
-            node,
-            state,
-            door,
-            clock,
-            directory,
-            peers,
-            neighbours,
-            records,
-            rpc,
-            inbox,
-            places,
-            places_max: limits.batches_in_flight,
-            streams: streams.clone(),
-            shutdown: shutdown.clone(),
-        };
-        let node = Self { inner: Arc::new(inner) };
         {
             let node = node.clone();
             drop(RT::spawn(async move {
@@ -417,7 +418,8 @@ impl<RT: AsyncRuntime> Node<RT> {
             false => self.inner.clock.since_attended(),
         };
         let lag = committed.map_or(0, |id| id.index.saturating_sub(applied));
-        Freshness { role, applied, lag, age }
+        let (term, leader) = (metrics.current_term, metrics.current_leader);
+        Freshness { role, term, leader, applied, lag, age }
     }
 
     /// Waits until this node has applied all that was committed when this was called, so that what
@@ -465,6 +467,24 @@ impl<RT: AsyncRuntime> Node<RT> {
     /// The number of this node.
     pub fn number(&self) -> NodeId {
         self.inner.node
+    }
+
+    /// The members this node knows.
+    pub fn directory(&self) -> &Directory {
+        &self.inner.directory
+    }
+
+    /// Where commands go.
+    pub(crate) fn door(&self) -> &Door<RT> {
+        &self.inner.door
+    }
+
+    /// Whether this node serves: it goes on, and knows a leader.
+    pub fn serves(&self) -> bool {
+        let metrics = self.inner.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let goes_on = metrics.running_state.is_ok() && !self.inner.state.is_closed();
+        goes_on && metrics.current_leader.is_some()
     }
 
     /// What the peers said last of their clocks and positions.
@@ -536,8 +556,10 @@ impl<RT: AsyncRuntime> Node<RT> {
         self.inner.inbox.close();
         // Nobody is left waiting for what is on its way, unless it takes too long.
         let _ = RT::timeout(HAND_OVER, self.settled()).await;
-        self.inner.shutdown.pull();
+        // Watches say that they end, while there are connections to say it through.
         self.inner.state.close();
+        RT::sleep(LOOK_EVERY).await;
+        self.inner.shutdown.pull();
         if let Err(error) = self.inner.raft.shutdown().await {
             tracing::error!(%error, "Raft did not end well");
         }

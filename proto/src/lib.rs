@@ -29,5 +29,26 @@ pub mod api {
     }
 }
 
+/// What every gRPC server tells, whatever it is a server of.
+pub mod grpc {
+    /// Whether it serves.
+    pub mod health {
+        /// Version 1.
+        #[allow(missing_docs, reason = "generated; the .proto files are the documentation")]
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/grpc.health.v1.rs"));
+        }
+    }
+
+    /// What its services look like.
+    pub mod reflection {
+        /// Version 1.
+        #[allow(missing_docs, reason = "generated; the .proto files are the documentation")]
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/grpc.reflection.v1.rs"));
+        }
+    }
+}
+
 /// All .proto files as an encoded `google.protobuf.FileDescriptorSet`, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -1,6 +1,6 @@
 //! Offers: one contact before one agent, fenced by a token.
 
-use crate::agent::{Agent, Presence};
+use crate::agent::Agent;
 use crate::centre::Centre;
 use crate::channel::Medium;
 use crate::contact::{Contact, Engagement, PastOffer, Stage};
@@ -9,6 +9,7 @@ use crate::ids::OfferToken;
 use crate::limits;
 use crate::matching::{Choice, SiteMemory};
 use crate::table::Slot;
+use crate::time::Millis;
 
 impl Centre {
     /// Puts a waiting contact before an agent.
@@ -161,17 +162,11 @@ impl Centre {
     pub(crate) fn account(&mut self, slot: Slot<Agent>) {
         let now = self.clocks.now;
         let agent = self.agents.get_mut(slot);
-        let spent = now.since(agent.activity_since);
+        let (handling, available) = agent.spent(now);
         agent.activity_since = now;
-        if spent.0 == 0 {
+        if (handling, available) == (Millis::ZERO, Millis::ZERO) {
             return;
         }
-        let none = crate::time::Millis::ZERO;
-        let (handling, available) = match (agent.work.is_empty(), &agent.presence) {
-            (false, _) => (spent, none),
-            (true, Presence::Ready) => (none, spent),
-            (true, _) => return,
-        };
         agent.metrics.count(now, &self.settings, |c| c.spend(handling, available));
     }
 }

@@ -83,6 +83,15 @@ pub fn encode_submission(submission: &Submission) -> Vec<u8> {
 pub fn decode_submission(bytes: &[u8]) -> Result<Submission, Rejection> {
     let stored =
         v1::Submission::decode(bytes).map_err(|_| malformed("not a Submission message".into()))?;
+    submission_from_stored(stored)
+}
+
+/// Checks and takes over the stored form of a submission.
+///
+/// # Errors
+///
+/// As [`decode_submission`].
+pub fn submission_from_stored(stored: v1::Submission) -> Result<Submission, Rejection> {
     Submission::from_stored(stored, "Submission")
 }
 

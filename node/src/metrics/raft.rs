@@ -14,14 +14,13 @@ pub(super) fn write(
     node: &Node<TokioRuntime>,
     leaders: &Counter,
 ) -> fmt::Result {
-    let Freshness { role, applied, lag, age } = node.freshness();
-    let (term, last, committed, snapshot, purged) = {
+    let Freshness { role, term, leader: _, applied, lag, age } = node.freshness();
+    let (last, committed, snapshot, purged) = {
         let metrics = node.raft().metrics();
         let metrics = metrics.borrow_watched();
         let committed = metrics.cluster_committed.max(metrics.local_committed);
         let index = |id: Option<crate::raft::LogId>| id.map_or(0, |id| id.index);
         (
-            metrics.current_term,
             metrics.last_log_index.unwrap_or(0),
             index(committed),
             index(metrics.snapshot),

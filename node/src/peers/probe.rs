@@ -29,10 +29,15 @@ pub struct Reading {
     pub behind: u64,
 }
 
+/// Tells how long ago something was.
+type Age = Arc<dyn Fn() -> Duration + Send + Sync>;
+
 /// The last readings of all peers that answered. Clones share them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Neighbours {
     readings: Arc<Mutex<BTreeMap<NodeId, Reading>>>,
+    /// The last reading of every member that ever answered, and when it did.
+    heard: Arc<Mutex<BTreeMap<NodeId, (Reading, Age)>>>,
     /// Kept when a peer does not answer once: a vote that is missing judges nobody.
     checkpoints: Arc<Mutex<BTreeMap<NodeId, (u64, u128)>>>,
 }
@@ -44,6 +49,12 @@ impl Neighbours {
     /// The readings.
     pub fn readings(&self) -> BTreeMap<NodeId, Reading> {
         self.readings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What every member that ever answered said last, and how long ago that was.
+    pub fn heard(&self) -> BTreeMap<NodeId, (Reading, Duration)> {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.iter().map(|(node, (reading, age))| (*node, (*reading, age()))).collect()
     }
 
     /// Asks all peers at once, and keeps what those said that answered. `applied`: the last index
@@ -64,15 +75,23 @@ impl Neighbours {
                 let answer = RT::timeout(PROBE_TIMEOUT, peer.probe(ProbeRequest { wall_ms })).await;
                 let round_trip = RT::Instant::now().saturating_duration_since(asked);
                 let answer = answer.ok()?.ok()?.into_inner();
+                let answered = asked + round_trip;
+                let age: Age =
+                    Arc::new(move || RT::Instant::now().saturating_duration_since(answered));
                 let reading = reading(&answer, wall_ms, round_trip, applied);
-                Some((node, checkpoint(&answer), reading))
+                Some((node, checkpoint(&answer), reading, age))
             }
         });
         let answers: Vec<_> = join_all(questions).await.into_iter().flatten().collect();
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.retain(|node, _| directory.get(*node).is_some());
+        heard
+            .extend(answers.iter().map(|(node, _, reading, age)| (*node, (*reading, age.clone()))));
+        drop(heard);
         let mut checkpoints = self.checkpoints.lock().unwrap_or_else(PoisonError::into_inner);
-        checkpoints.extend(answers.iter().filter_map(|(node, kept, _)| Some((*node, (*kept)?))));
+        checkpoints.extend(answers.iter().filter_map(|(node, kept, ..)| Some((*node, (*kept)?))));
         drop(checkpoints);
-        let readings = answers.into_iter().map(|(node, _, reading)| (node, reading)).collect();
+        let readings = answers.into_iter().map(|(node, _, reading, _)| (node, reading)).collect();
         *self.readings.lock().unwrap_or_else(PoisonError::into_inner) = readings;
     }
 

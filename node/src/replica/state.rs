@@ -147,6 +147,11 @@ impl State {
         (listed, Watch::at(ring, self.shared.epoch, index(view.applied())))
     }
 
+    /// Where to watch from to see all that comes after a view.
+    pub fn token(&self, view: &View<'_>) -> Token {
+        Token { epoch: self.shared.epoch, index: index(view.applied()) }
+    }
+
     /// Watches from a token on.
     ///
     /// # Errors
@@ -169,6 +174,11 @@ impl State {
         // The first reason is the one to tell.
         let _ = self.shared.halt.set(why);
         self.close();
+    }
+
+    /// Whether watches have ended: the node is ending, or must not go on.
+    pub fn is_closed(&self) -> bool {
+        self.shared.ring.is_closed()
     }
 
     /// Ends all watches.

@@ -9,5 +9,5 @@ mod tally;
 
 pub use channel::{Channel, Dial, RpcError};
 pub use http2::{Executor, Timer};
-pub use server::{Caller, Server};
+pub use server::{Caller, Gate, Server};
 pub use tally::{Call, MethodTally, OTHER, Refusal, RpcTally, STATUSES};

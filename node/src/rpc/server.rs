@@ -13,6 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use openraft_rt::{AsyncRuntime, Select2};
 use tokio_rustls::TlsAcceptor;
+use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower_service::Service as _;
@@ -28,6 +29,10 @@ use crate::shutdown::Shutdown;
 /// Who is at the other end of a connection, as its certificate says. An extension of every request.
 #[derive(Clone, Debug)]
 pub struct Caller(pub PrincipalId);
+
+/// Decides, before anything else looks at a call, whether this caller may make it; the text is the
+/// path of the method.
+pub type Gate = Arc<dyn Fn(&Caller, &str) -> Result<(), Status> + Send + Sync>;
 
 /// Bytes that a client may have on their way to the node: 1 MiB is 100 Mbit/s over 80 ms.
 const CLIENT_WINDOW_BYTES: u32 = 1 << 20;
@@ -49,6 +54,8 @@ pub struct Server<RT: AsyncRuntime> {
     pub tls: Arc<rustls::ServerConfig>,
     /// The cluster that certificates must be of.
     pub cluster: ClusterId,
+    /// Who may call what.
+    pub gate: Gate,
     /// The services.
     pub routes: Routes,
     /// Time for HTTP/2.
@@ -123,16 +130,20 @@ impl<RT: AsyncRuntime> Server<RT> {
             None => CLIENT_WINDOW_BYTES,
         };
         let caller = Caller(principal);
-        let routes = self.routes.clone();
+        let (gate, routes) = (self.gate.clone(), self.routes.clone());
         let tally = self.tally.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let mut call = tally.begin(request.uri().path());
             let mut request = request.map(Body::new);
+            let verdict = gate(&caller, request.uri().path());
             request.extensions_mut().insert(caller.clone());
             let mut routes = routes.clone();
             async move {
-                // Routes are always ready.
-                let response = routes.call(request).await?;
+                let response = match verdict {
+                    // Routes are always ready.
+                    Ok(()) => routes.call(request).await?,
+                    Err(status) => status.into_http(),
+                };
                 // An answer that is only a status has it here.
                 call.read(response.headers());
                 Ok::<_, Infallible>(response.map(|body| Counted::new(body, call)))
