@@ -10,7 +10,10 @@
 //! safe to repeat (a contact id, a token, a request id), so that it is repeated, too, as long as its
 //! outcome is not known; at the deadline it stays unknown, and says so.
 
+pub mod commands;
 mod identity;
+mod replicas;
+pub mod watch;
 
 use std::future::Future;
 use std::time::Duration;
@@ -24,6 +27,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Response, Status};
 
 pub use identity::{Identity, IdentityError};
+pub use replicas::Comparison;
 
 /// How long one node may take to be connected to before another one is asked.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
