@@ -8,6 +8,8 @@ use std::str::FromStr;
 use acd::ids::{ContactId, SiteId};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::testbed::TestbedArgs;
+
 /// The operator's program of Quorumcall, the contact centre of many cities.
 #[derive(Debug, Parser)]
 #[command(name = "quorumcall", version, arg_required_else_help = true)]
@@ -23,7 +25,8 @@ pub enum Command {
     /// Replays a real call log and shows what happens beside what really happened.
     ///
     /// Callers arrive when they arrived, hang up when their patience ended, and are served as
-    /// long as they were served. Times of the log are taken as UTC.
+    /// long as they were served. Times of the log are taken as UTC. Without further arguments a
+    /// cluster with a node in each city is started on this machine, and removed afterwards.
     Replay(ReplayArgs),
 }
 
@@ -33,8 +36,11 @@ pub struct ReplayArgs {
     /// The call log: one call per line, columns parted by tabs and named in the first line.
     pub file: PathBuf,
     /// In this process, without a cluster.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["identity", "folder"])]
     pub local: bool,
+    /// Which cluster.
+    #[command(flatten)]
+    pub testbed: TestbedArgs,
     /// The cities. Agents are sorted by name and dealt to them in turn, for a log knows no cities.
     #[arg(
         long,

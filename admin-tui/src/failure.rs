@@ -25,15 +25,27 @@ pub enum ErrorCode {
     BadCities,
     /// A centre is refused.
     CentreRefused,
-    /// There is no cluster to ask.
+    /// A cluster does not answer, or there is none.
     NoCluster,
+    /// No cluster could be started on this machine.
+    LocalCluster,
+    /// A file is no identity, or not the one that is needed.
+    BadIdentity,
+    /// The principal may not do this.
+    NotPermitted,
+    /// A cluster is not one that calls can be replayed through.
+    NotForReplay,
+    /// A benchmark came to no result.
+    NoResult,
+    /// Somebody pressed Ctrl-C.
+    Interrupted,
     /// Standard output does not take what is written.
     Output,
 }
 
 impl ErrorCode {
     /// All codes, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 18] = [
         Self::FileMissing,
         Self::FileIsDirectory,
         Self::FileForbidden,
@@ -45,6 +57,12 @@ impl ErrorCode {
         Self::BadCities,
         Self::CentreRefused,
         Self::NoCluster,
+        Self::LocalCluster,
+        Self::BadIdentity,
+        Self::NotPermitted,
+        Self::NotForReplay,
+        Self::NoResult,
+        Self::Interrupted,
         Self::Output,
     ];
 
@@ -62,23 +80,36 @@ impl ErrorCode {
             Self::BadCities => "E-BAD-CITIES",
             Self::CentreRefused => "E-CENTRE-REFUSED",
             Self::NoCluster => "E-NO-CLUSTER",
+            Self::LocalCluster => "E-LOCAL-CLUSTER",
+            Self::BadIdentity => "E-BAD-IDENTITY",
+            Self::NotPermitted => "E-NOT-PERMITTED",
+            Self::NotForReplay => "E-NOT-FOR-REPLAY",
+            Self::NoResult => "E-NO-RESULT",
+            Self::Interrupted => "E-INTERRUPTED",
             Self::Output => "E-OUTPUT",
         }
     }
 
-    /// The exit code: 1 rejected, 2 usage, 3 unavailable, 5 not permitted.
+    /// The exit code: 1 rejected, 2 usage, 3 unavailable, 5 not permitted; 130, as shells have it,
+    /// after Ctrl-C.
     pub fn exit_code(self) -> u8 {
         match self {
-            Self::CentreRefused => 1,
+            Self::CentreRefused | Self::NotForReplay => 1,
             Self::FileMissing
             | Self::FileIsDirectory
             | Self::NotACallLog
             | Self::NoCalls
             | Self::NoAgents
             | Self::NoSuchCall
-            | Self::BadCities => 2,
-            Self::FileUnreadable | Self::NoCluster | Self::Output => 3,
-            Self::FileForbidden => 5,
+            | Self::BadCities
+            | Self::BadIdentity => 2,
+            Self::FileUnreadable
+            | Self::NoCluster
+            | Self::LocalCluster
+            | Self::NoResult
+            | Self::Output => 3,
+            Self::FileForbidden | Self::NotPermitted => 5,
+            Self::Interrupted => 130,
         }
     }
 }

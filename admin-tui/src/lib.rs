@@ -9,6 +9,7 @@ pub mod client;
 mod failure;
 pub mod local;
 pub mod replay;
+pub mod testbed;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -29,7 +30,7 @@ pub fn run(
         Err(error) => return print_usage(&error, out, err),
     };
     let done = match cli.command {
-        cli::Command::Replay(args) => replay::run(&args),
+        cli::Command::Replay(args) => replay::run(&args, err),
     };
     match done.and_then(|text| print(&text, out)) {
         Ok(()) => ExitCode::SUCCESS,

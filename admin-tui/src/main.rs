@@ -8,5 +8,6 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    admin_tui::run(std::env::args_os(), &mut io::stdout().lock(), &mut io::stderr().lock())
+    // Standard error is not locked: a thread that panics has to say so.
+    admin_tui::run(std::env::args_os(), &mut io::stdout().lock(), &mut io::stderr())
 }

@@ -2,199 +2,111 @@
 //! than that of the log.
 
 use std::collections::BTreeMap;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use acd::Centre;
-use acd::command::{
-    ClusterCommand, Command, ConfigCommand, ContactCommand, SiteCommand, Submission,
-};
+use acd::command::{ClusterCommand, Command, SiteCommand, Submission};
 use acd::event::Event;
-use acd::ids::{AgentId, ContactId, NodeId, PrincipalId, SiteId};
+use acd::ids::{ContactId, NodeId, PrincipalId, SiteId};
 use acd::rejection::Rejection;
 use acd::reply::Reply;
 use acd::text::Label;
-use acd::time::{LogTime, Millis};
+use acd::time::LogTime;
 
-use super::calls::Call;
-use super::ledger::Ledger;
-use super::shifts::shifts;
-use super::story::Story;
+use super::play::{Pace, Turn, Venue, play};
+use super::story::by_rule;
 use super::world::World;
+use super::{Replayed, Script};
 use crate::cli::Speed;
 
-/// Time for the centre to be configured before the first call.
-const LEAD: Millis = Millis::seconds(1);
-
-/// What came of it.
-pub struct Replayed {
-    /// What was counted from what happened.
-    pub ledger: Ledger,
-    /// The centre at the end.
-    pub centre: Centre,
-    /// Commands that were refused although nobody was too late, by code.
-    pub refused: BTreeMap<String, u64>,
-    /// The contact that somebody asked about.
-    pub story: Option<Story>,
-}
-
-/// Replays calls through a centre made by these commands.
-pub fn replay(
-    calls: &[Call],
-    commands: Vec<Command>,
-    cities: &[SiteId],
+/// Replays calls through a centre of this process.
+pub(super) fn replay(
+    script: &Script<'_>,
     speed: Speed,
     explain: Option<&ContactId>,
 ) -> Result<Replayed, Rejection> {
-    let shifts = shifts(calls);
-    let first = calls.iter().map(Call::arrival).chain(shifts.iter().map(|s| s.from)).min();
-    let start = LogTime(first.unwrap_or_default().0.saturating_sub(LEAD.0));
-    let homes = homes(&commands);
-    let mut run = Run {
-        centre: Centre::new(),
-        index: 0,
-        now: start,
-        events: Vec::new(),
-        ledger: Ledger::default(),
-        story: explain.cloned().map(Story::new),
-        pace: Pace { speed, from: start, since: Instant::now() },
-    };
-    let nodes = run.configure(commands, cities)?;
-    let mut world = World::new(calls, &shifts, cities, &homes, &nodes)?;
-    let refused = run.play(&mut world)?;
-    Ok(Replayed { ledger: run.ledger, centre: run.centre, refused, story: run.story })
+    let mut process = InProcess { centre: Centre::new(), index: 0, now: script.start };
+    let nodes = process.configure(script)?;
+    let mut world = World::new(script.calls, &script.shifts, script.cities, &script.homes, &nodes)?;
+    let pace = Pace::new(speed, script.start);
+    // Only the pace ever waits.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.map_err(|_| Rejection::LimitReached { what: "threads", max: 0 })?;
+    let played = runtime.block_on(play(&mut process, &mut world, pace, explain, |_, _| {}))?;
+    let state_hash = format!("{:032x}", process.centre.state_hash());
+    Ok(Replayed { played, state_hash, state_hash_equal: None })
 }
 
-fn homes(commands: &[Command]) -> BTreeMap<AgentId, SiteId> {
-    let home = |command: &Command| match command {
-        Command::Config(ConfigCommand::PutAgent { config, .. }) => {
-            Some((config.id.clone(), config.home_site.clone()))
-        }
-        _ => None,
-    };
-    commands.iter().filter_map(home).collect()
-}
-
-/// Log time against the wall clock.
-struct Pace {
-    speed: Speed,
-    from: LogTime,
-    since: Instant,
-}
-
-impl Pace {
-    /// Waits until log time `to` has come.
-    fn wait_for(&self, to: LogTime) {
-        let Speed::Times(times) = self.speed else {
-            return;
-        };
-        let due = Duration::from_millis(to.since(self.from).0) / times.get();
-        thread::sleep(due.saturating_sub(self.since.elapsed()));
-    }
-}
-
-struct Run {
+struct InProcess {
     centre: Centre,
     index: u64,
     now: LogTime,
-    events: Vec<Event>,
-    ledger: Ledger,
-    story: Option<Story>,
-    pace: Pace,
 }
 
-impl Run {
-    /// Applies a command in an entry of its own; what happened goes to the ledger and the world.
-    fn apply(
-        &mut self,
-        submission: Submission,
-        world: Option<&mut World<'_>>,
-    ) -> Result<Reply, Rejection> {
+impl InProcess {
+    /// Applies a command in an entry of its own.
+    fn apply(&mut self, submission: Submission) -> (Result<Reply, Rejection>, Vec<Event>) {
         self.index += 1;
-        let enqueued = match &submission.command {
-            Command::Contact(ContactCommand::Enqueue(e)) => Some(e.contact.clone()),
-            _ => None,
-        };
-        let outcome = self.centre.apply(self.index, self.now, submission, &mut self.events);
-        if let (Ok(_), Some(contact)) = (&outcome, enqueued) {
-            self.ledger.acknowledge(&contact);
-        }
-        if let Some(world) = world {
-            for event in &self.events {
-                world.learn(self.now, event);
-            }
-        }
-        for event in self.events.drain(..) {
-            self.ledger.enter(&event);
-            if let Some(story) = &mut self.story {
-                story.hear(self.now, &self.centre, &event);
-            }
-        }
-        outcome
+        let mut events = Vec::new();
+        let outcome = self.centre.apply(self.index, self.now, submission, &mut events);
+        (outcome, events)
     }
 
     /// Makes the centre: one node a city, then everything of the file.
-    fn configure(
-        &mut self,
-        commands: Vec<Command>,
-        cities: &[SiteId],
-    ) -> Result<BTreeMap<SiteId, NodeId>, Rejection> {
+    fn configure(&mut self, script: &Script<'_>) -> Result<BTreeMap<SiteId, NodeId>, Rejection> {
         let operator = PrincipalId::new("replay")?;
-        let Some(first) = cities.first() else {
+        let Some((first, others)) = script.cities.split_first() else {
             return Err(Rejection::NoSite);
         };
+        let mut ask = |command: Command| self.apply(Submission::new(operator.clone(), command)).0;
         let init = ClusterCommand::Init {
             cluster: Label::new("replay")?,
             site: first.clone(),
             admin: operator.clone(),
             replay: false,
         };
-        self.apply(Submission::new(operator.clone(), init.into()), None)?;
+        ask(init.into())?;
         let mut nodes = BTreeMap::from([(first.clone(), NodeId(1))]);
-        for command in commands {
-            self.apply(Submission::new(operator.clone(), command), None)?;
+        for command in &script.commands {
+            ask(command.clone())?;
         }
-        for city in &cities[1..] {
+        for city in others {
             let command = SiteCommand::AddNode { site: city.clone() };
-            let reply = self.apply(Submission::new(operator.clone(), command.into()), None)?;
-            if let Reply::NodeAdded { node } = reply {
+            if let Reply::NodeAdded { node } = ask(command.into())? {
                 nodes.insert(city.clone(), node);
             }
         }
         Ok(nodes)
     }
-
-    /// Lets people act and deadlines fire, in the order of time, until nobody does anything more.
-    fn play(&mut self, world: &mut World<'_>) -> Result<BTreeMap<String, u64>, Rejection> {
-        let leader = PrincipalId::new("node-1")?;
-        let mut refused = BTreeMap::new();
-        while let Some(next) = world.next_time() {
-            let due = self.centre.next_deadline().filter(|due| *due < next);
-            self.now = due.unwrap_or(next).max(self.now);
-            self.pace.wait_for(self.now);
-            if due.is_some() {
-                let tick = Submission::new(leader.clone(), ClusterCommand::Tick.into());
-                self.apply(tick, Some(world))?;
-            }
-            while let Some(submission) = world.next_submission(self.now) {
-                // People may be too late: the caller is gone, the offer is over. They are told,
-                // and nothing has changed.
-                if let Err(rejection) = self.apply(submission, Some(world))
-                    && !is_too_late(&rejection)
-                {
-                    *refused.entry(rejection.code().to_owned()).or_default() += 1;
-                }
-            }
-        }
-        Ok(refused)
-    }
 }
 
-fn is_too_late(rejection: &Rejection) -> bool {
-    matches!(
-        rejection,
-        Rejection::StaleToken { .. }
-            | Rejection::WrongState { .. }
-            | Rejection::StaleSession { .. }
-    )
+impl Venue for InProcess {
+    type Error = Rejection;
+
+    async fn next_deadline(&mut self) -> Result<Option<LogTime>, Rejection> {
+        Ok(self.centre.next_deadline())
+    }
+
+    async fn let_pass(&mut self, now: LogTime) -> Result<Vec<Event>, Rejection> {
+        self.now = now;
+        let leader = PrincipalId::new("node-1")?;
+        let (outcome, events) = self.apply(Submission::new(leader, ClusterCommand::Tick.into()));
+        outcome.map(|_| events)
+    }
+
+    async fn ask(&mut self, now: LogTime, submission: Submission) -> Result<Turn, Rejection> {
+        self.now = now;
+        let (outcome, events) = self.apply(submission);
+        Ok(Turn { refused: outcome.err().map(|refusal| refusal.code().to_owned()), events })
+    }
+
+    async fn why_it_waits(
+        &mut self,
+        contact: &ContactId,
+    ) -> Result<BTreeMap<String, u32>, Rejection> {
+        Ok(self
+            .centre
+            .explain(contact)
+            .map(|explanation| by_rule(&explanation))
+            .unwrap_or_default())
+    }
 }

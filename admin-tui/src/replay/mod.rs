@@ -4,37 +4,70 @@
 //! file → calls ┬→ centre (who serves what, where) → commands
 //!              ├→ shifts (who is there when)
 //!              └→ what really happened
+//!
+//! play: people of the log ⇄ a centre of this process, or a cluster
 //! ```
 
 pub mod calls;
 pub mod centre;
+mod cluster;
 pub mod idle;
 pub mod ledger;
-pub mod local;
+mod local;
 pub mod outcome;
+mod play;
 pub mod real;
 mod report;
 pub mod shifts;
 pub mod story;
 pub mod world;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Write};
 use std::path::Path;
 
-use acd::ids::SiteId;
-use acd::time::LogTime;
+use acd::command::{Command, ConfigCommand};
+use acd::ids::{AgentId, SiteId};
+use acd::rejection::Rejection;
+use acd::time::{LogTime, Millis};
 
 use crate::centre_file::CentreFileError;
 use crate::cli::ReplayArgs;
 use crate::failure::{ErrorCode, Failure};
 use calls::{Call, CallLog, CallLogError};
 use centre::{CentreError, centre_of};
+use play::Played;
 use report::Report;
+use shifts::{Shift, shifts};
 
-/// Runs the command; returns what is to be printed.
-pub fn run(args: &ReplayArgs) -> Result<String, Failure> {
+/// Time for the centre to be configured before the first call.
+const LEAD: Millis = Millis::seconds(1);
+
+/// What is replayed: the calls, and the centre and the people that are made of them.
+struct Script<'a> {
+    calls: &'a [Call],
+    cities: &'a [SiteId],
+    /// What makes the centre.
+    commands: Vec<Command>,
+    shifts: Vec<Shift>,
+    /// The city of each agent.
+    homes: BTreeMap<AgentId, SiteId>,
+    /// When the centre is made.
+    start: LogTime,
+}
+
+/// What came of a replay.
+struct Replayed {
+    played: Played,
+    /// Hash of the state at the end, in hexadecimal.
+    state_hash: String,
+    /// Whether all nodes of a cluster had it; none: there was no cluster.
+    state_hash_equal: Option<bool>,
+}
+
+/// Runs the command; returns what is to be printed. `err` is told how far it is.
+pub fn run(args: &ReplayArgs, err: &mut dyn Write) -> Result<String, Failure> {
     check_cities(&args.cities)?;
     let log = read_log(&args.file)?;
     let centre =
@@ -44,14 +77,6 @@ pub fn run(args: &ReplayArgs) -> Result<String, Failure> {
         let toml = centre.to_toml().map_err(|error| refused(&error))?;
         let from = args.file.display().to_string();
         return Ok(format!("{}\n{toml}", centre_comment(&from)));
-    }
-    if !args.local {
-        return Err(Failure {
-            code: ErrorCode::NoCluster,
-            what: "the log was not replayed".into(),
-            why: "this program is not connected to a cluster".into(),
-            remedy: "replay in this process with --local".into(),
-        });
     }
     if let Some(asked) = &args.explain
         && !log.calls.iter().any(|call| call.id == *asked)
@@ -63,16 +88,40 @@ pub fn run(args: &ReplayArgs) -> Result<String, Failure> {
             remedy: "write line, call id and date joined, as in AA0101-34536-990201".into(),
         });
     }
-    let explain = args.explain.as_ref();
-    let replayed = local::replay(&log.calls, commands, &args.cities, args.speed, explain).map_err(
-        |rejection| Failure {
-            code: ErrorCode::CentreRefused,
-            what: "the replay stopped".into(),
-            why: format!("{}: {rejection}", rejection.code()),
-            remedy: "report this with the log and the command that led to it".into(),
-        },
-    )?;
+    let script = Script::new(&log.calls, &args.cities, commands);
+    let replayed = if args.local {
+        let explain = args.explain.as_ref();
+        local::replay(&script, args.speed, explain).map_err(|rejection| stopped(&rejection))?
+    } else {
+        cluster::replay(&script, args, err)?
+    };
     Report::new(args, &log, &replayed).print(args.output)
+}
+
+/// The centre did not take something that it must take.
+fn stopped(rejection: &Rejection) -> Failure {
+    Failure {
+        code: ErrorCode::CentreRefused,
+        what: "the replay stopped".into(),
+        why: format!("{}: {rejection}", rejection.code()),
+        remedy: "report this with the log and the command that led to it".into(),
+    }
+}
+
+impl<'a> Script<'a> {
+    fn new(calls: &'a [Call], cities: &'a [SiteId], commands: Vec<Command>) -> Self {
+        let shifts = shifts(calls);
+        let first = calls.iter().map(Call::arrival).chain(shifts.iter().map(|s| s.from)).min();
+        let start = LogTime(first.unwrap_or_default().0.saturating_sub(LEAD.0));
+        let home = |command: &Command| match command {
+            Command::Config(ConfigCommand::PutAgent { config, .. }) => {
+                Some((config.id.clone(), config.home_site.clone()))
+            }
+            _ => None,
+        };
+        let homes = commands.iter().filter_map(home).collect();
+        Self { calls, cities, commands, shifts, homes, start }
+    }
 }
 
 /// When the first call of a log arrived: the time at which its centre is made.

@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use super::calls::{CallLog, SkipReason};
 use super::idle::idle_while_waiting;
-use super::local::Replayed;
 use super::outcome::{Outcome, round};
 use super::real::real_outcome;
 use super::shifts::shifts;
 use super::story::Story;
+use super::{Played, Replayed};
 use crate::cli::{Output, ReplayArgs};
 use crate::failure::{ErrorCode, Failure};
 
@@ -34,6 +34,9 @@ pub(super) struct Report {
     real: RealOutcome,
     /// What the contact centre made of it.
     replayed: ReplayedOutcome,
+    /// Whether all nodes of the cluster had this state in the end; absent with `--local`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state_hash_equal: Option<bool>,
     /// The contact that somebody asked about.
     #[serde(skip_serializing_if = "Option::is_none")]
     explained: Option<Story>,
@@ -67,6 +70,9 @@ struct ReplayedOutcome {
     longest_waits: Vec<LongWait>,
     /// Hash of the state at the end, in hexadecimal.
     state_hash: String,
+    /// As above, for who reads this part alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state_hash_equal: Option<bool>,
 }
 
 /// A call that waited long.
@@ -78,7 +84,8 @@ struct LongWait {
 
 impl Report {
     pub(super) fn new(args: &ReplayArgs, log: &CallLog, replayed: &Replayed) -> Self {
-        let Replayed { ledger, centre, refused, story } = replayed;
+        let Replayed { played, state_hash, state_hash_equal } = replayed;
+        let Played { ledger, refused, story } = played;
         Self {
             file: args.file.display().to_string(),
             speed: args.speed.to_string(),
@@ -97,8 +104,10 @@ impl Report {
                 double_offered: ledger.double_offered(),
                 refused: refused.clone(),
                 longest_waits: ledger.longest_waits().iter().map(long_wait).collect(),
-                state_hash: format!("{:032x}", centre.state_hash()),
+                state_hash: state_hash.clone(),
+                state_hash_equal: *state_hash_equal,
             },
+            state_hash_equal: *state_hash_equal,
             explained: story.clone(),
         }
     }
@@ -121,7 +130,7 @@ impl Report {
 
     fn table(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
-        let Self { file, speed, data_lines, parsed, skipped, real, replayed, explained } = self;
+        let Self { file, speed, data_lines, parsed, skipped, real, replayed, .. } = self;
         writeln!(
             text,
             "{file}: {parsed} calls in {data_lines} lines (times as UTC, speed {speed})"
@@ -142,8 +151,13 @@ impl Report {
         for LongWait { contact, waited_s } in &replayed.longest_waits {
             writeln!(text, "long wait: {contact} {waited_s} s")?;
         }
-        writeln!(text, "state hash {}", replayed.state_hash)?;
-        if let Some(story) = explained {
+        let equal = match self.state_hash_equal {
+            None => "",
+            Some(true) => ", equal on all nodes",
+            Some(false) => ", NOT EQUAL on all nodes: keep their folders and report this",
+        };
+        writeln!(text, "state hash {}{equal}", replayed.state_hash)?;
+        if let Some(story) = &self.explained {
             writeln!(text)?;
             story.write(&mut text)?;
         }

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use acd::Centre;
 use acd::config::Strategy;
 use acd::event::{ContactEvent, Event, OfferEnd, OfferReason, OverflowCause, SiteChoice};
 use acd::explain::Explanation;
@@ -50,17 +49,27 @@ impl Story {
         self.chapters.is_empty()
     }
 
-    /// Something happened in the centre.
-    pub fn hear(&mut self, now: LogTime, centre: &Centre, event: &Event) {
+    /// The contact, if it is the one of the story and begins to wait: then the story wants to know
+    /// why.
+    pub fn asks_why<'a>(&self, event: &'a Event) -> Option<&'a ContactId> {
+        match event {
+            Event::Contact {
+                contact,
+                what: ContactEvent::Enqueued { .. } | ContactEvent::Queued { .. },
+            } if contact.as_str() == self.contact => Some(contact),
+            _ => None,
+        }
+    }
+
+    /// Something happened in the centre; `why_it_waits` counts agents by the first rule that
+    /// excludes them.
+    pub fn hear(&mut self, now: LogTime, event: &Event, why_it_waits: BTreeMap<String, u32>) {
         let Event::Contact { contact, what } = event else {
             return;
         };
         if contact.as_str() != self.contact {
             return;
         }
-        let begins_to_wait =
-            matches!(what, ContactEvent::Enqueued { .. } | ContactEvent::Queued { .. });
-        let explanation = if begins_to_wait { centre.explain(contact) } else { None };
         self.chapters.push(Chapter {
             at: clock_time(now),
             what: describe(what),
@@ -68,7 +77,7 @@ impl Story {
                 ContactEvent::Offered { reason, .. } => Some(describe_reason(reason)),
                 _ => None,
             },
-            why_it_waits: explanation.map(|e| by_rule(&e)).unwrap_or_default(),
+            why_it_waits,
         });
     }
 
@@ -90,7 +99,8 @@ impl Story {
     }
 }
 
-fn by_rule(explanation: &Explanation) -> BTreeMap<String, u32> {
+/// Agents by the first rule that excludes them.
+pub(super) fn by_rule(explanation: &Explanation) -> BTreeMap<String, u32> {
     let mut rules = BTreeMap::new();
     for (rule, count) in &explanation.excluded {
         *rules.entry(rule.code().to_owned()).or_default() += count;

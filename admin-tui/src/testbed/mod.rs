@@ -1,0 +1,301 @@
+//! The cluster that a replay or a benchmark runs on: founded on this machine for that one command,
+//! or a running one that was named.
+//!
+//! ```text
+//! on_testbed ─ no --identity ─▶ found, start, wait ─▶ work ─▶ stop, remove
+//!            └ --identity ────▶ look               ─▶ work
+//! ```
+//!
+//! Ctrl-C ends the work and then everything that was started; the logs of the nodes stay, and the
+//! message says where.
+
+mod args;
+mod folder;
+mod progress;
+mod words;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use acd::ids::{NodeId, PrincipalId, SiteId};
+use proto::api::v1::GetClusterRequest;
+use proto::api::v1::reads_client::ReadsClient;
+use tokio::time::{Instant, sleep};
+
+pub use args::TestbedArgs;
+pub use progress::Progress;
+pub use words::{no_cluster, no_identity};
+
+use crate::client::{Client, ClientError, Identity};
+use crate::failure::{ErrorCode, Failure};
+use crate::local::{LocalCluster, LocalError, LocalPlan, daemon};
+use folder::Folder;
+
+/// How long one call may take, a change of leader included.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(30);
+/// How long a cluster that was just started may take to be founded.
+const FOUNDED_WITHIN: Duration = Duration::from_secs(60);
+/// How often to look.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// What is to be founded if no cluster is named.
+pub struct TestbedPlan {
+    /// What for, in a word: becomes part of the folder's name.
+    pub purpose: &'static str,
+    /// What the cluster is like.
+    pub local: LocalPlan,
+}
+
+/// A cluster to work on.
+pub struct Testbed {
+    /// Its nodes by site, the lowest number of each.
+    pub nodes: Vec<(SiteId, NodeId)>,
+    operator: Identity,
+    endpoints: Vec<String>,
+    place: Place,
+}
+
+enum Place {
+    /// Processes of this program.
+    Own(LocalCluster),
+    /// Somebody else's; identities are in this folder.
+    Given(PathBuf),
+}
+
+impl Testbed {
+    /// The way of the operator.
+    ///
+    /// # Errors
+    ///
+    /// As of [`client`](Self::client).
+    pub fn operator(&self) -> Result<Client, Failure> {
+        let client = Client::new(&self.operator, &self.endpoints, CALL_DEADLINE);
+        client.map_err(|error| no_cluster(&error))
+    }
+
+    /// Who the operator is.
+    pub fn operator_name(&self) -> &PrincipalId {
+        &self.operator.principal
+    }
+
+    /// The way of somebody who takes part.
+    ///
+    /// # Errors
+    ///
+    /// There is no identity for this principal, or it cannot be used.
+    pub fn client(&self, principal: &PrincipalId) -> Result<Client, Failure> {
+        let identity = self.identity(principal)?;
+        self.connect(&identity)
+    }
+
+    /// An identity of somebody who takes part.
+    pub fn identity(&self, principal: &PrincipalId) -> Result<Identity, Failure> {
+        match &self.place {
+            Place::Own(cluster) => {
+                cluster.identity(principal).map_err(|error| words::no_local_cluster(&error))
+            }
+            Place::Given(folder) => {
+                let path = folder.join(format!("{principal}.identity"));
+                let identity = Identity::load(&path).map_err(|error| no_identity(&path, &error))?;
+                if identity.principal != *principal || identity.cluster != self.operator.cluster {
+                    return Err(words::other_identity(&path, principal));
+                }
+                Ok(identity)
+            }
+        }
+    }
+
+    /// A way of its own, with connections that nobody shares.
+    pub fn connect(&self, identity: &Identity) -> Result<Client, Failure> {
+        let client = Client::new(identity, &self.endpoints, CALL_DEADLINE);
+        client.map_err(|error| no_cluster(&error))
+    }
+
+    /// The processes of the nodes and the folder they write to; none for a cluster that was named.
+    pub fn own(&mut self) -> Option<&mut LocalCluster> {
+        match &mut self.place {
+            Place::Own(cluster) => Some(cluster),
+            Place::Given(_) => None,
+        }
+    }
+}
+
+/// Does `work` on a cluster: on the one that was named, or on one that is founded for it.
+///
+/// # Errors
+///
+/// There is no such cluster, it cannot be founded, Ctrl-C, or what the work says.
+pub fn on_testbed<T>(
+    args: &TestbedArgs,
+    plan: TestbedPlan,
+    err: &mut dyn Write,
+    work: impl AsyncFnOnce(&mut Testbed, &mut Progress<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| words::no_runtime(&error))?;
+    let mut progress = Progress::new(err);
+    let done = runtime.block_on(async {
+        match &args.identity {
+            Some(path) => on_given(path, &args.endpoints, &mut progress, work).await,
+            None => on_own(plan, args.folder.as_deref(), &mut progress, work).await,
+        }
+    });
+    // Something that blocks may still be under way after a Ctrl-C; nobody waits for it.
+    runtime.shutdown_background();
+    done
+}
+
+async fn on_given<T>(
+    path: &Path,
+    endpoints: &[String],
+    progress: &mut Progress<'_>,
+    work: impl AsyncFnOnce(&mut Testbed, &mut Progress<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let operator = Identity::load(path).map_err(|error| no_identity(path, &error))?;
+    let beside = path.parent().map_or_else(|| PathBuf::from("."), Path::to_owned);
+    let endpoints =
+        if endpoints.is_empty() { operator.endpoints.clone() } else { endpoints.to_vec() };
+    let place = Place::Given(beside);
+    let mut testbed = Testbed { nodes: Vec::new(), operator, endpoints, place };
+    until_interrupted(async {
+        testbed.nodes = founded(&testbed.operator()?, None).await?;
+        work(&mut testbed, progress).await
+    })
+    .await
+}
+
+async fn on_own<T>(
+    plan: TestbedPlan,
+    asked: Option<&Path>,
+    progress: &mut Progress<'_>,
+    work: impl AsyncFnOnce(&mut Testbed, &mut Progress<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let TestbedPlan { purpose, local } = plan;
+    let folder = Folder::choose(purpose, asked);
+    match folder.is_taken() {
+        Ok(false) => {}
+        Ok(true) => return Err(words::folder_taken(folder.path())),
+        Err(error) => return Err(words::folder_unusable(folder.path(), &error)),
+    }
+    let worked = until_interrupted(async {
+        let mut testbed = start(&folder, local, progress).await?;
+        let done = work(&mut testbed, progress).await;
+        if let Place::Own(mut cluster) = testbed.place {
+            // In an order of their own, so that the next command has the machine for itself.
+            let stopped = blocking(move || cluster.stop()).await?;
+            if let (Ok(_), Err(error)) = (&done, &stopped) {
+                progress.say(&format!("a node had to be killed: {error}"));
+            }
+        }
+        done
+    })
+    .await;
+    match worked {
+        Ok(done) => {
+            if let Err(error) = folder.remove() {
+                let path = folder.path().display();
+                progress.say(&format!("{path} was left behind: {error}"));
+            }
+            Ok(done)
+        }
+        Err(failure) => {
+            // The nodes are ended: whatever held them is dropped. If there is nothing to remove,
+            // they were never founded.
+            let _ = folder.leave_logs();
+            Err(words::with_logs(failure, folder.path()))
+        }
+    }
+}
+
+async fn start(
+    folder: &Folder,
+    plan: LocalPlan,
+    progress: &mut Progress<'_>,
+) -> Result<Testbed, Failure> {
+    let building = "building quorumcall-node, which takes a while the first time";
+    let program = daemon(|| progress.say(building))
+        .map_err(|error| words::no_local_cluster(&LocalError::Daemon(error)))?;
+    let path = folder.path().to_owned();
+    progress.say(&format!("starting {} nodes in {}", plan.nodes.len(), path.display()));
+    let cluster = blocking(move || {
+        let mut cluster = LocalCluster::found(program, &path, &plan)?;
+        cluster.start_all()?;
+        Ok(cluster)
+    })
+    .await?;
+    let cluster = cluster.map_err(|error| words::no_local_cluster(&error))?;
+    let operator = cluster.operator().map_err(|error| words::no_local_cluster(&error))?;
+    let endpoints = cluster.nodes().filter_map(|node| Some(cluster.endpoint(node)?.to_owned()));
+    let (endpoints, nodes) = (endpoints.collect(), cluster.nodes().count());
+    let place = Place::Own(cluster);
+    let mut testbed = Testbed { nodes: Vec::new(), operator, endpoints, place };
+    testbed.nodes = founded(&testbed.operator()?, Some(nodes)).await?;
+    Ok(testbed)
+}
+
+/// The first node of each site of a cluster. One that was just started is waited for until it knows
+/// so many nodes.
+async fn founded(
+    operator: &Client,
+    started: Option<usize>,
+) -> Result<Vec<(SiteId, NodeId)>, Failure> {
+    let until = Instant::now() + FOUNDED_WITHIN;
+    loop {
+        let answer = operator.read(|channel| async move {
+            let request = GetClusterRequest { linearizable: false };
+            ReadsClient::new(channel).get_cluster(request).await
+        });
+        let last = match answer.await {
+            Ok(answer) => {
+                let sites = answer.cluster.unwrap_or_default().sites;
+                let found: usize = sites.iter().map(|site| site.nodes.len()).sum();
+                let expected = started.unwrap_or(1);
+                if found >= expected {
+                    let first = sites.iter().filter_map(|site| {
+                        let id = SiteId::new(&site.id).ok()?;
+                        Some((id, NodeId(site.nodes.iter().copied().min()?)))
+                    });
+                    return Ok(first.collect());
+                }
+                format!("{found} of {expected} nodes are written down")
+            }
+            // The founding is what makes the operator one.
+            Err(ClientError::NotPermitted { message }) if started.is_some() => message,
+            Err(error @ ClientError::Unavailable { .. }) => error.to_string(),
+            Err(error) => return Err(no_cluster(&error)),
+        };
+        if Instant::now() >= until {
+            return Err(words::not_founded(FOUNDED_WITHIN, &last));
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Something that blocks, beside everything else.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| words::no_runtime(&error.into()))
+}
+
+/// Ends with Ctrl-C what would not end by itself. What it had started ends when it is dropped.
+async fn until_interrupted<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        biased;
+        interrupted = tokio::signal::ctrl_c() => Err(match interrupted {
+            Ok(()) => Failure {
+                code: ErrorCode::Interrupted,
+                what: "the work was ended before its time".into(),
+                why: "Ctrl-C".into(),
+                remedy: "run the command again".into(),
+            },
+            Err(error) => words::no_runtime(&error),
+        }),
+        done = work => done,
+    }
+}
