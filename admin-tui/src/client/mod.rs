@@ -6,14 +6,21 @@
 //!                         └─ …
 //! ```
 //!
+//! [`Client`] makes calls; [`Ingress`] and [`Desktop`] keep the streams of front ends and agents open,
+//! at another node when one is gone.
+//!
 //! A read is tried at one node after the other until the deadline. A command carries what makes it
 //! safe to repeat (a contact id, a token, a request id), so that it is repeated, too, as long as its
 //! outcome is not known; at the deadline it stays unknown, and says so.
 
 pub mod commands;
+mod desktop;
 mod identity;
+mod ingress;
+mod outbox;
 mod replicas;
 pub mod watch;
+mod way;
 
 use std::future::Future;
 use std::time::Duration;
@@ -26,8 +33,11 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Response, Status};
 
+pub use desktop::{Desktop, DesktopNews};
 pub use identity::{Identity, IdentityError};
+pub use ingress::{Ingress, IngressNews};
 pub use replicas::Comparison;
+pub use way::Way;
 
 /// How long one node may take to be connected to before another one is asked.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -175,7 +185,6 @@ impl Client {
     where
         F: Future<Output = Result<Response<api::Answer>, Status>>,
     {
-        use api::answer::Answer;
         let until = Instant::now() + self.deadline;
         let mut last = "no node was reached".to_owned();
         // Whether it may be in the log, after what was heard so far.
@@ -185,32 +194,11 @@ impl Client {
                 let Ok(answer) = timeout_at(until, send(channel.clone())).await else {
                     return Err(ClientError::Unknown { last: "no answer in time".to_owned() });
                 };
-                match answer.map(|answer| answer.into_inner().answer) {
-                    Ok(Some(Answer::Committed(done))) => {
-                        let reply = reply_from_stored(done.reply.unwrap_or_default());
-                        let reply = reply.map_err(|why| ClientError::Failed {
-                            code: Code::Internal,
-                            message: format!("carried out, with a reply that {why}"),
-                        })?;
-                        return Ok(Committed { index: done.index, reply });
-                    }
-                    Ok(Some(Answer::Refused(refused))) => {
-                        let api::answer::Refused { code, message, .. } = refused;
-                        return Err(match code.as_str() {
-                            "not-permitted" | "not-yours" => ClientError::NotPermitted { message },
-                            _ => ClientError::Refused { code, message },
-                        });
-                    }
-                    Ok(Some(Answer::Unavailable(unavailable))) => {
-                        last = format!("{endpoint}: {}", unavailable.message);
-                    }
-                    Ok(Some(Answer::Unknown(unknown))) => {
-                        may_be_done = true;
-                        last = format!("{endpoint}: {}", unknown.message);
-                    }
-                    Ok(None) => {
-                        may_be_done = true;
-                        last = format!("{endpoint}: an answer this program does not know");
+                match answer.map(|answer| outcome(answer.into_inner())) {
+                    Ok(Outcome::Known(known)) => return known,
+                    Ok(Outcome::Open { may_be_done: maybe, why }) => {
+                        may_be_done |= maybe;
+                        last = format!("{endpoint}: {why}");
                     }
                     Err(status) if is_elsewhere(&status) => {
                         may_be_done |= !was_not_sent(&status);
@@ -221,12 +209,58 @@ impl Client {
             }
             sleep(PAUSE).await;
             if Instant::now() >= until {
-                return Err(match may_be_done {
-                    true => ClientError::Unknown { last },
-                    false => ClientError::Unavailable { within: self.deadline, last },
-                });
+                return Err(too_late(may_be_done, self.deadline, last));
             }
         }
+    }
+}
+
+/// What an answer says of a command.
+enum Outcome {
+    /// Its outcome is known.
+    Known(Result<Committed, ClientError>),
+    /// Not yet: it should be repeated.
+    Open {
+        /// Whether it may be in the log.
+        may_be_done: bool,
+        /// Why its outcome is not known.
+        why: String,
+    },
+}
+
+fn outcome(answer: api::Answer) -> Outcome {
+    use api::answer::Answer;
+    match answer.answer {
+        Some(Answer::Committed(done)) => {
+            let reply = reply_from_stored(done.reply.unwrap_or_default());
+            let reply = reply.map_err(|why| ClientError::Failed {
+                code: Code::Internal,
+                message: format!("carried out, with a reply that {why}"),
+            });
+            Outcome::Known(reply.map(|reply| Committed { index: done.index, reply }))
+        }
+        Some(Answer::Refused(api::answer::Refused { code, message, .. })) => {
+            Outcome::Known(Err(match code.as_str() {
+                "not-permitted" | "not-yours" => ClientError::NotPermitted { message },
+                _ => ClientError::Refused { code, message },
+            }))
+        }
+        Some(Answer::Unavailable(unavailable)) => {
+            Outcome::Open { may_be_done: false, why: unavailable.message }
+        }
+        Some(Answer::Unknown(unknown)) => Outcome::Open { may_be_done: true, why: unknown.message },
+        None => Outcome::Open {
+            may_be_done: true,
+            why: "an answer this program does not know".to_owned(),
+        },
+    }
+}
+
+/// What a command's outcome is when it is not waited for any longer.
+fn too_late(may_be_done: bool, within: Duration, last: String) -> ClientError {
+    match may_be_done {
+        true => ClientError::Unknown { last },
+        false => ClientError::Unavailable { within, last },
     }
 }
 
