@@ -8,6 +8,7 @@ use std::str::FromStr;
 use acd::ids::{ContactId, SiteId};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::bench::BenchArgs;
 use crate::testbed::TestbedArgs;
 
 /// The operator's program of Quorumcall, the contact centre of many cities.
@@ -28,6 +29,10 @@ pub enum Command {
     /// long as they were served. Times of the log are taken as UTC. Without further arguments a
     /// cluster with a node in each city is started on this machine, and removed afterwards.
     Replay(ReplayArgs),
+    /// Loads a cluster the way front ends and desktops do, and prints rates and latencies.
+    ///
+    /// Without further arguments three nodes are started on this machine, and removed afterwards.
+    Bench(BenchArgs),
 }
 
 /// Arguments of `quorumcall replay`.
@@ -122,8 +127,10 @@ mod tests {
     fn replay(args: &[&str]) -> Result<ReplayArgs, String> {
         let all = ["quorumcall", "replay"].iter().chain(args);
         let cli = Cli::try_parse_from(all).map_err(|error| error.to_string())?;
-        let Command::Replay(args) = cli.command;
-        Ok(args)
+        match cli.command {
+            Command::Replay(args) => Ok(args),
+            other => Err(format!("another command: {other:?}")),
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A command takes its arguments and returns what is to be printed, or a [`Failure`]; only
 //! [`run`] writes and chooses the exit code.
 
+pub mod bench;
 pub mod centre_file;
 pub mod cli;
 pub mod client;
@@ -31,6 +32,7 @@ pub fn run(
     };
     let done = match cli.command {
         cli::Command::Replay(args) => replay::run(&args, err),
+        cli::Command::Bench(args) => bench::run(&args, err),
     };
     match done.and_then(|text| print(&text, out)) {
         Ok(()) => ExitCode::SUCCESS,

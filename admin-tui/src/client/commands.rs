@@ -22,7 +22,19 @@ const MESSAGES_WAITING_MAX: usize = 16;
 /// without an answer.
 #[derive(Debug)]
 pub struct CommandStream {
+    sink: CommandSink,
+    outcomes: Outcomes,
+}
+
+/// The part of a stream that sends.
+#[derive(Debug)]
+pub struct CommandSink {
     requests: mpsc::Sender<api::SubmitRequest>,
+}
+
+/// The part of a stream that is answered.
+#[derive(Debug)]
+pub struct Outcomes {
     responses: Streaming<api::SubmitResponse>,
 }
 
@@ -37,9 +49,29 @@ impl CommandStream {
             );
         let responses = CommandsClient::new(channel).submit(waiting).await;
         let responses = responses.map_err(|status| failed(&status))?.into_inner();
-        Ok(Self { requests, responses })
+        Ok(Self { sink: CommandSink { requests }, outcomes: Outcomes { responses } })
     }
 
+    /// Both parts, for who sends and waits at the same time.
+    pub fn split(self) -> (CommandSink, Outcomes) {
+        (self.sink, self.outcomes)
+    }
+
+    /// As [`CommandSink::send`].
+    pub async fn send(
+        &self,
+        commands: impl IntoIterator<Item = (u64, Bytes)>,
+    ) -> Result<(), ClientError> {
+        self.sink.send(commands).await
+    }
+
+    /// As [`Outcomes::next`].
+    pub async fn next(&mut self) -> Result<Vec<(u64, api::Answer)>, ClientError> {
+        self.outcomes.next().await
+    }
+}
+
+impl CommandSink {
     /// Sends encoded submissions, each with the tag that names its outcome. They take effect in
     /// this order.
     ///
@@ -65,12 +97,14 @@ impl CommandStream {
             sent.map_err(|_| over("the stream of commands is over".to_owned()))?;
         }
     }
+}
 
+impl Outcomes {
     /// The next outcomes, by tag. May be given up at any moment: nothing is lost.
     ///
     /// # Errors
     ///
-    /// As of [`send`](Self::send).
+    /// As of [`CommandSink::send`].
     pub async fn next(&mut self) -> Result<Vec<(u64, api::Answer)>, ClientError> {
         match self.responses.message().await {
             Ok(Some(response)) => {

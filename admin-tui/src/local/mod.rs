@@ -268,6 +268,11 @@ impl LocalCluster {
         }
     }
 
+    /// The processes of the nodes that were started and have not been found ended.
+    pub fn pids(&self) -> Vec<u32> {
+        self.processes.iter().flatten().map(Child::id).collect()
+    }
+
     /// Kills a node as a power cut would: SIGKILL, without a last word.
     pub fn kill(&mut self, node: u64) {
         if let Some(mut child) = self.process(node).and_then(Option::take) {
