@@ -102,7 +102,7 @@ fn a_failure_has_a_code_a_reason_and_a_remedy_on_stderr() {
         (&log, &["--local", "--explain", "nobody"], "E-NO-SUCH-CALL", 2),
         (&log, &["--cities", "kyiv,kyiv"], "E-BAD-CITIES", 2),
         (&log, &["--cities", &long], "E-BAD-CITIES", 2),
-        (&log, &[], "E-NO-CLUSTER", 3),
+        (&log, &["--identity", "nobody.identity"], "E-BAD-IDENTITY", 2),
     ] {
         let output = replay(path, args);
         let stderr = text(&output.stderr);
