@@ -213,7 +213,7 @@ fn an_interrupt_ends_the_nodes_and_says_where_their_logs_are() {
         let read = stderr.read_line(&mut said).expect("words");
         assert!(read > 0, "it ended by itself: {said}");
     }
-    let folder = said.lines().find_map(|line| line.strip_prefix("starting 1 nodes in "));
+    let folder = said.lines().find_map(|line| line.strip_prefix("starting nodes in kyiv: "));
     let folder = PathBuf::from(folder.expect("a folder"));
     let pid = child.id().to_string();
     let sent = Command::new("kill").args(["-s", "INT", &pid]).status().expect("kill is there");

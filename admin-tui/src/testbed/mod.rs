@@ -219,7 +219,8 @@ async fn start(
     let program = daemon(|| progress.say(building))
         .map_err(|error| words::no_local_cluster(&LocalError::Daemon(error)))?;
     let path = folder.path().to_owned();
-    progress.say(&format!("starting {} nodes in {}", plan.nodes.len(), path.display()));
+    let sites: Vec<_> = plan.nodes.iter().map(SiteId::as_str).collect();
+    progress.say(&format!("starting nodes in {}: {}", sites.join(", "), path.display()));
     let cluster = blocking(move || {
         let mut cluster = LocalCluster::found(program, &path, &plan)?;
         cluster.start_all()?;
