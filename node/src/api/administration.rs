@@ -10,7 +10,7 @@ use proto::stored::v1::submission::Command as Group;
 use proto::stored::v1::{agent_command, cluster_command, contact_command, site_command};
 use tonic::{Request, Response, Status};
 
-use super::intake::{Intake, caller, refused};
+use super::intake::{Intake, REQUEST_MISSING, WRONG_METHOD, caller, refused};
 
 /// Changes the contact centre and its cluster.
 pub(super) struct AdministrationService<RT: AsyncRuntime>(pub(super) Intake<RT>);
@@ -29,7 +29,7 @@ impl<RT: AsyncRuntime> AdministrationService<RT> {
         if request.is_none() {
             let words =
                 "administration carries a request: a random id, and when it was asked first";
-            return Ok(refused("request-missing", words));
+            return Ok(refused(REQUEST_MISSING, words));
         }
         let submission = stored::Submission { principal, request, reason, command, session: None };
         Ok(self.0.carry_out(submission).await)
@@ -38,7 +38,7 @@ impl<RT: AsyncRuntime> AdministrationService<RT> {
 
 /// Refuses a command that another method is for, or only the leader.
 fn wrong_method(words: &str) -> Result<Response<Answer>, Status> {
-    Ok(refused("wrong-method", words))
+    Ok(refused(WRONG_METHOD, words))
 }
 
 #[tonic::async_trait]

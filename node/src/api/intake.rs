@@ -14,6 +14,15 @@ use crate::submit::{Answer, Door, answer_to_wire};
 /// intervals: 58 KB.
 pub(super) const MESSAGE_BYTES_MAX: usize = 256 << 10;
 
+// Codes of what a node refuses by itself; docs/errors.md explains them.
+
+/// An agent did not say from which session it acts.
+pub(super) const SESSION_MISSING: &str = "session-missing";
+/// Administration came without a request.
+pub(super) const REQUEST_MISSING: &str = "request-missing";
+/// The command is for another method.
+pub(super) const WRONG_METHOD: &str = "wrong-method";
+
 /// Takes commands in for the services of single calls.
 pub(super) struct Intake<RT: AsyncRuntime> {
     door: Door<RT>,
@@ -70,3 +79,16 @@ macro_rules! commands {
     };
 }
 pub(super) use commands;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_explained() {
+        let reference = include_str!("../../../docs/errors.md");
+        for code in [SESSION_MISSING, REQUEST_MISSING, WRONG_METHOD] {
+            assert!(reference.contains(&format!("- `{code}`: ")), "{code}");
+        }
+    }
+}

@@ -12,7 +12,7 @@ use proto::stored::v1::work_command::Command;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
-use super::intake::{Intake, caller, commands, refused};
+use super::intake::{Intake, SESSION_MISSING, caller, commands, refused};
 use crate::replica::State;
 
 /// The metadata in which an agent names the session: its epoch, in decimal digits.
@@ -39,7 +39,7 @@ impl<RT: AsyncRuntime> WorkService<RT> {
             let words = format!(
                 "an agent says from which session it acts: the metadata {SESSION} is missing"
             );
-            return Ok(refused("session-missing", words));
+            return Ok(refused(SESSION_MISSING, words));
         }
         let command = stored::WorkCommand { command: Some(choice(request.into_inner())) };
         let submission = stored::Submission {
