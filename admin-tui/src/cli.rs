@@ -9,6 +9,7 @@ use acd::ids::{ContactId, SiteId};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::BenchArgs;
+use crate::demo::DemoArgs;
 use crate::testbed::TestbedArgs;
 
 /// The operator's program of Quorumcall, the contact centre of many cities.
@@ -33,6 +34,11 @@ pub enum Command {
     ///
     /// Without further arguments three nodes are started on this machine, and removed afterwards.
     Bench(BenchArgs),
+    /// Shows three cities that share one queue, on this machine.
+    ///
+    /// Five nodes run as processes; customers call, chat and lose patience, sixty agents answer. A
+    /// city can be killed on the way. Ctrl-C ends everything it started.
+    Demo(DemoArgs),
 }
 
 /// Arguments of `quorumcall replay`.

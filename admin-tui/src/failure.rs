@@ -27,7 +27,7 @@ pub enum ErrorCode {
     CentreRefused,
     /// A cluster does not answer, or there is none.
     NoCluster,
-    /// No cluster could be started on this machine.
+    /// No cluster could be started on this machine, or it does not go on.
     LocalCluster,
     /// A file is no identity, or not the one that is needed.
     BadIdentity,
@@ -37,6 +37,8 @@ pub enum ErrorCode {
     NotForReplay,
     /// A benchmark came to no result.
     NoResult,
+    /// What should happen when makes no sense.
+    BadSchedule,
     /// Somebody pressed Ctrl-C.
     Interrupted,
     /// Standard output does not take what is written.
@@ -45,7 +47,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All codes, in order.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::FileMissing,
         Self::FileIsDirectory,
         Self::FileForbidden,
@@ -62,6 +64,7 @@ impl ErrorCode {
         Self::NotPermitted,
         Self::NotForReplay,
         Self::NoResult,
+        Self::BadSchedule,
         Self::Interrupted,
         Self::Output,
     ];
@@ -85,6 +88,7 @@ impl ErrorCode {
             Self::NotPermitted => "E-NOT-PERMITTED",
             Self::NotForReplay => "E-NOT-FOR-REPLAY",
             Self::NoResult => "E-NO-RESULT",
+            Self::BadSchedule => "E-BAD-SCHEDULE",
             Self::Interrupted => "E-INTERRUPTED",
             Self::Output => "E-OUTPUT",
         }
@@ -102,7 +106,8 @@ impl ErrorCode {
             | Self::NoAgents
             | Self::NoSuchCall
             | Self::BadCities
-            | Self::BadIdentity => 2,
+            | Self::BadIdentity
+            | Self::BadSchedule => 2,
             Self::FileUnreadable
             | Self::NoCluster
             | Self::LocalCluster

@@ -7,6 +7,7 @@ pub mod bench;
 pub mod centre_file;
 pub mod cli;
 pub mod client;
+pub mod demo;
 mod failure;
 pub mod local;
 pub mod replay;
@@ -33,6 +34,7 @@ pub fn run(
     let done = match cli.command {
         cli::Command::Replay(args) => replay::run(&args, err),
         cli::Command::Bench(args) => bench::run(&args, err),
+        cli::Command::Demo(args) => return demo::run(&args, out, err),
     };
     match done.and_then(|text| print(&text, out)) {
         Ok(()) => ExitCode::SUCCESS,

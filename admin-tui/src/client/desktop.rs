@@ -323,10 +323,14 @@ impl Desktop {
         let news = match event {
             Some(Event::Answered(Answered { tag, answer })) => {
                 let answer = answer.unwrap_or_default();
-                match self.outbox.answered(over, tag, answer, Instant::now()) {
-                    Some((tag, request, result)) => DesktopNews::Answered { tag, request, result },
-                    None => return,
+                let done = self.outbox.answered(over, tag, answer, Instant::now());
+                let Some((tag, request, result)) = done else { return };
+                let is_out = matches!(request, Request::LogOut(_)) && result.is_ok();
+                self.news.push_back(DesktopNews::Answered { tag, request, result });
+                if is_out {
+                    self.ended(Why::LoggedOut);
                 }
+                return;
             }
             Some(Event::Opened(all)) => DesktopNews::Opened { index, way, all },
             Some(Event::Changed(item)) => DesktopNews::Changed { index, item },

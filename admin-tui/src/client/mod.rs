@@ -13,6 +13,7 @@
 //! safe to repeat (a contact id, a token, a request id), so that it is repeated, too, as long as its
 //! outcome is not known; at the deadline it stays unknown, and says so.
 
+mod administration;
 pub mod commands;
 mod desktop;
 mod identity;

@@ -236,10 +236,7 @@ impl LocalCluster {
         }
         let deadline = Instant::now() + PATIENCE;
         for node in self.nodes() {
-            while !self.listens(node) {
-                if !self.is_running(node) {
-                    return Err(self.stuck(node, "does not start"));
-                }
+            while !self.is_up(node)? {
                 if Instant::now() > deadline {
                     return Err(self.stuck(node, "does not listen"));
                 }
@@ -249,9 +246,16 @@ impl LocalCluster {
         Ok(())
     }
 
-    fn listens(&self, node: u64) -> bool {
+    /// Whether a node that was started listens. An error if it has ended instead.
+    pub fn is_up(&mut self, node: u64) -> Result<bool, LocalError> {
         let endpoint = self.endpoint(node).unwrap_or_default();
-        std::net::TcpStream::connect(endpoint).is_ok()
+        if std::net::TcpStream::connect(endpoint).is_ok() {
+            return Ok(true);
+        }
+        match self.is_running(node) {
+            true => Ok(false),
+            false => Err(self.stuck(node, "does not start")),
+        }
     }
 
     /// Whether the process of a node is there.
@@ -311,7 +315,8 @@ impl LocalCluster {
         self.processes.get_mut(index(node)?)
     }
 
-    fn stuck(&self, node: u64, what: &'static str) -> LocalError {
+    /// What is wrong with a node, with the end of its log.
+    pub fn stuck(&self, node: u64, what: &'static str) -> LocalError {
         let log = self.log_path(node);
         let text = fs::read_to_string(&log).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
