@@ -159,12 +159,17 @@ async fn learn<V: Venue>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use acd::ids::OfferToken;
-    use acd::rejection::Rejection;
+    use acd::rejection::{ContactNow, Rejection};
 
     #[test]
     fn codes_of_coming_too_late_are_codes_of_refusals() {
-        let stale = Rejection::StaleToken { token: OfferToken(1), current: None };
-        assert!(TOO_LATE.contains(&stale.code()));
+        let contact = || ContactId::new("call-1").expect("an id");
+        for late in [
+            Rejection::StaleToken { contact: contact(), now: ContactNow::Closed },
+            Rejection::WrongState { contact: contact(), state: "closed" },
+            Rejection::StaleSession { agent: "anat".into() },
+        ] {
+            assert!(TOO_LATE.contains(&late.code()), "{late}");
+        }
     }
 }
