@@ -78,7 +78,7 @@ impl Cluster {
         let plan = Plan {
             cluster: Label::new("Test").unwrap(),
             admin: PrincipalId::new(ADMIN).unwrap(),
-            profile: Profile::City,
+            profile: Profile::Metro,
             replay: false,
             nodes,
         };
