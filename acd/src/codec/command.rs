@@ -15,6 +15,21 @@ use crate::limits;
 use crate::rejection::Rejection;
 use crate::time::{LogTime, Millis};
 
+/// The stored form of a command, as it is in messages of the API and in the audit trail.
+pub fn command_to_stored(command: &Command) -> v1::AnyCommand {
+    command.to_stored()
+}
+
+/// Checks and takes over the stored form of a command.
+///
+/// # Errors
+///
+/// Those of [`decode_submission`](super::decode_submission), which reads the same command from
+/// bytes.
+pub fn command_from_stored(stored: v1::AnyCommand) -> Result<Command, Rejection> {
+    Stored::from_stored(stored, "AnyCommand")
+}
+
 stored_messages! {
     Submission { principal, session, request, reason, command }
     Request { id; issued_at as issued_at_ms }

@@ -41,6 +41,7 @@ use crate::limits;
 use crate::rejection::Rejection;
 use crate::time::LogTime;
 
+pub use self::command::{command_from_stored, command_to_stored};
 pub use self::event::{event_from_stored, event_to_stored};
 pub use self::record::{decode_record, encode_record};
 pub use self::reply::{reply_from_stored, reply_to_stored};

@@ -17,6 +17,14 @@ fn every_command_comes_back_as_it_was() {
 }
 
 #[test]
+fn every_command_comes_back_from_its_message() {
+    for Submission { command, .. } in samples::submissions() {
+        assert_eq!(command_from_stored(command_to_stored(&command)), Ok(command));
+    }
+    assert!(command_from_stored(v1::AnyCommand { command: None }).is_err());
+}
+
+#[test]
 fn every_command_has_a_sample() {
     let samples: Vec<_> = samples::submissions().iter().map(|s| variant(&s.command)).collect();
     for variant in VARIANTS {
