@@ -241,6 +241,24 @@ impl InstantHours {
 }
 
 impl CalendarEntry {
+    /// What a file says of a calendar with these hours: as instants, for what they were compiled
+    /// from, nobody knows any more.
+    pub(super) fn from_config(calendar: &Calendar) -> Self {
+        let Calendar { id, name, open, covers_until } = calendar;
+        let entry = |interval: &Interval| OpenEntry {
+            from: Instant(interval.start),
+            to: Instant(interval.end),
+        };
+        Self {
+            id: Text(id.clone()),
+            name: Text(name.clone()),
+            hours: OpeningHours::Instants(InstantHours {
+                covers_until: Instant(*covers_until),
+                open: open.iter().map(entry).collect(),
+            }),
+        }
+    }
+
     /// Checks what does not depend on the time.
     pub(super) fn check(&self) -> Result<(), Rejection> {
         match &self.hours {

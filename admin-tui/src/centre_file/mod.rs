@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! text ⇄ CentreFile (what was written, with units) → configurations (checked) → commands (ordered)
+//! configuration of a running centre → Written (what a file would say, nothing left out)
 //! ```
 //!
 //! A [`CentreFile`] keeps what was written and nothing else: what is left out stays left out,
@@ -22,6 +23,7 @@ mod plan;
 mod queue;
 mod roster;
 mod text;
+mod written;
 mod zone;
 
 use acd::command::Command;
@@ -41,6 +43,7 @@ pub use queue::{
 };
 pub use roster::{AgentEntry, PrincipalEntry};
 pub use text::{Instant, Named, Parsed, Text, Word};
+pub(crate) use written::{Written, written_agent, written_queue};
 pub use zone::{InvalidZone, Zone};
 
 /// A contact centre as a file says it.

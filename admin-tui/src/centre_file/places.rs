@@ -59,6 +59,17 @@ impl<'de> Deserialize<'de> for ReturnAfter {
 }
 
 impl SiteEntry {
+    /// What a file says of a site that is so configured; nothing is left out.
+    pub(super) fn from_config(config: &SiteConfig) -> Self {
+        let SiteConfig { id, name, return_mode, leader_priority } = config;
+        Self {
+            id: Text(id.clone()),
+            name: Text(name.clone()),
+            return_after: Some(ReturnAfter(*return_mode)),
+            leader_priority: Some(*leader_priority),
+        }
+    }
+
     /// The configuration it stands for.
     pub(super) fn to_config(&self) -> Result<SiteConfig, Rejection> {
         let defaults = SiteConfig::new(self.id.0.clone(), self.name.0.clone());
@@ -109,6 +120,28 @@ pub struct SettingsEntry {
 }
 
 impl SettingsEntry {
+    /// What a file says of these settings; nothing is left out. Reporting days are instants here:
+    /// of which time zone they are the midnights, nobody knows any more.
+    pub(super) fn from_config(settings: &Settings) -> Self {
+        let Settings {
+            unreachable_for,
+            orphan_after,
+            stranded_for,
+            stranded_callback_for,
+            calendar_alarm_before,
+            day_starts,
+        } = settings;
+        Self {
+            unreachable_for: Some(Duration(*unreachable_for)),
+            orphan_after: Some(Duration(*orphan_after)),
+            stranded_for: Some(Duration(*stranded_for)),
+            stranded_callback_for: Some(Duration(*stranded_callback_for)),
+            calendar_alarm_before: Some(Duration(*calendar_alarm_before)),
+            time_zone: None,
+            day_starts: day_starts.iter().copied().map(Instant).collect(),
+        }
+    }
+
     /// The settings it stands for, with reporting days compiled at `now`.
     pub(super) fn to_config(&self, now: LogTime) -> Result<Settings, Rejection> {
         let settings = self.check()?;

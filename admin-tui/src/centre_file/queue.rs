@@ -224,6 +224,63 @@ impl QueueEntry {
         }
     }
 
+    /// What a file says of a queue that is so configured; nothing is left out.
+    pub(super) fn from_config(config: &QueueConfig) -> Self {
+        // No `..`: what is new must be written, too.
+        let QueueConfig {
+            id,
+            name,
+            channels,
+            target,
+            steps,
+            head_starts,
+            strategy,
+            site_policy,
+            offer_timeout,
+            connect_timeout,
+            cool_down,
+            wrap_up,
+            handle_max,
+            preferred_wait,
+            length_max,
+            wait_max,
+            overflow,
+            closed,
+            calendar,
+            auto_answer,
+        } = config;
+        let duration = |millis: &Millis| Some(Duration(*millis));
+        Self {
+            id: Text(id.clone()),
+            name: Text(name.clone()),
+            channels: Some(channels.iter().map(Named).collect()),
+            strategy: Some(Named(*strategy)),
+            offer_timeout: duration(offer_timeout),
+            connect_timeout: duration(connect_timeout),
+            cool_down: duration(cool_down),
+            wrap_up: duration(wrap_up),
+            handle_max: duration(handle_max),
+            preferred_wait: duration(preferred_wait),
+            length_max: Some(*length_max),
+            wait_max: duration(wait_max),
+            calendar: calendar.clone().map(Text),
+            auto_answer: Some(*auto_answer),
+            target: Some(TargetEntry {
+                percent: target.percent,
+                within: Duration(target.within),
+                short_abandon: duration(&target.short_abandon),
+            }),
+            head_starts: head_starts
+                .iter()
+                .map(|(priority, worth)| (PriorityKey(*priority), HeadStartEntry(*worth)))
+                .collect(),
+            site_policy: Some(SitePolicyEntry::from_config(site_policy)),
+            overflow: Some(OverflowEntry::from_config(overflow)),
+            closed: Some(OverflowEntry::from_config(closed)),
+            steps: steps.iter().map(StepEntry::from_config).collect(),
+        }
+    }
+
     /// The configuration it stands for.
     pub(super) fn to_config(&self) -> Result<QueueConfig, Rejection> {
         let defaults = QueueConfig::new(self.id.0.clone(), self.name.0.clone());
@@ -267,6 +324,20 @@ impl QueueEntry {
 }
 
 impl StepEntry {
+    fn from_config(step: &Step) -> Self {
+        let Step { after, skills, sites, extra_queues, head_start } = step;
+        Self {
+            after: Duration(*after),
+            head_start: Some(Duration(*head_start)),
+            sites: sites.iter().cloned().map(Text).collect(),
+            extra_queues: extra_queues.iter().cloned().map(Text).collect(),
+            skills: skills
+                .iter()
+                .map(|needed| (Text(needed.skill.clone()), u32::from(needed.level.get())))
+                .collect(),
+        }
+    }
+
     fn to_config(&self) -> Result<Step, Rejection> {
         let skills: Result<Arc<[_]>, _> = self
             .skills
@@ -286,6 +357,21 @@ impl StepEntry {
 }
 
 impl SitePolicyEntry {
+    fn from_config(policy: &SitePolicy) -> Self {
+        match policy {
+            SitePolicy::Any => Self::Any,
+            SitePolicy::LocalFirst { spill_after } => {
+                Self::LocalFirst { spill_after: Duration(*spill_after) }
+            }
+            SitePolicy::Shares(shares) => Self::Shares(
+                shares.iter().map(|(site, share)| (Text(site.clone()), *share)).collect(),
+            ),
+            SitePolicy::FreeCapacity { hysteresis } => {
+                Self::FreeCapacity { hysteresis: *hysteresis }
+            }
+        }
+    }
+
     fn to_config(&self) -> SitePolicy {
         match self {
             Self::Any => SitePolicy::Any,
@@ -303,6 +389,14 @@ impl SitePolicyEntry {
 }
 
 impl OverflowEntry {
+    fn from_config(overflow: &Overflow) -> Self {
+        match overflow {
+            Overflow::Reject => Self::Reject,
+            Overflow::Queue(queue) => Self::Queue(Text(queue.clone())),
+            Overflow::Callback => Self::Callback,
+        }
+    }
+
     fn to_config(&self) -> Overflow {
         match self {
             Self::Reject => Overflow::Reject,

@@ -38,6 +38,33 @@ pub struct AgentEntry {
 }
 
 impl AgentEntry {
+    /// What a file says of an agent who is so configured; nothing is left out.
+    pub(super) fn from_config(config: &AgentConfig) -> Self {
+        let AgentConfig { id, name, home_site, skills, queues, capacity } = config;
+        let media = |media: Media| media.iter().map(Named).collect();
+        Self {
+            id: Text(id.clone()),
+            name: Text(name.clone()),
+            home_site: Text(home_site.clone()),
+            queues: queues
+                .iter()
+                .map(|Assignment { queue, grade }| (Text(queue.clone()), u32::from(grade.get())))
+                .collect(),
+            skills: skills
+                .iter()
+                .map(|(skill, level)| (Text(skill.clone()), u32::from(level.get())))
+                .collect(),
+            capacity: Medium::ALL
+                .into_iter()
+                .map(|medium| (Named(medium), capacity.max[medium.index()]))
+                .collect(),
+            interruptible_by: Medium::ALL
+                .into_iter()
+                .map(|medium| (Named(medium), media(capacity.interruptible_by[medium.index()])))
+                .collect(),
+        }
+    }
+
     /// The configuration it stands for.
     pub(super) fn to_config(&self) -> Result<AgentConfig, Rejection> {
         let skill =
@@ -79,6 +106,15 @@ pub struct PrincipalEntry {
 }
 
 impl PrincipalEntry {
+    /// What a file says of a principal with these roles.
+    pub(super) fn from_config(id: &PrincipalId, roles: Roles, site: Option<&SiteId>) -> Self {
+        Self {
+            id: Text(id.clone()),
+            roles: roles.iter().map(Named).collect(),
+            site: site.cloned().map(Text),
+        }
+    }
+
     /// The roles as a set.
     pub(super) fn roles(&self) -> Roles {
         self.roles.iter().fold(Roles::NONE, |set, role| set.with(role.0))
