@@ -43,11 +43,39 @@ pub enum ErrorCode {
     Interrupted,
     /// Standard output does not take what is written.
     Output,
+    /// The file that says who asks is not there.
+    IdentityMissing,
+    /// Others may read the file that says who asks.
+    IdentityExposed,
+    /// The file that says who asks is something else.
+    IdentityMalformed,
+    /// Nobody says where nodes are.
+    NoEndpoint,
+    /// No node answered.
+    Unavailable,
+    /// A command may have been carried out.
+    OutcomeUnknown,
+    /// The cluster refused a command.
+    Refused,
+    /// What is asked for is not there.
+    NotFound,
+    /// A node did not understand, or could not do it.
+    NodeFailed,
+    /// What a plan was made from has changed.
+    StalePlan,
+    /// The cluster is not as the file says.
+    Drift,
+    /// Nobody is there who could confirm a plan.
+    NeedsYes,
+    /// A plan was not confirmed.
+    NotConfirmed,
+    /// The system denies something that every program needs.
+    System,
 }
 
 impl ErrorCode {
     /// All codes, in order.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 33] = [
         Self::FileMissing,
         Self::FileIsDirectory,
         Self::FileForbidden,
@@ -67,6 +95,20 @@ impl ErrorCode {
         Self::BadSchedule,
         Self::Interrupted,
         Self::Output,
+        Self::IdentityMissing,
+        Self::IdentityExposed,
+        Self::IdentityMalformed,
+        Self::NoEndpoint,
+        Self::Unavailable,
+        Self::OutcomeUnknown,
+        Self::Refused,
+        Self::NotFound,
+        Self::NodeFailed,
+        Self::StalePlan,
+        Self::Drift,
+        Self::NeedsYes,
+        Self::NotConfirmed,
+        Self::System,
     ];
 
     /// The name.
@@ -91,14 +133,34 @@ impl ErrorCode {
             Self::BadSchedule => "E-BAD-SCHEDULE",
             Self::Interrupted => "E-INTERRUPTED",
             Self::Output => "E-OUTPUT",
+            Self::IdentityMissing => "E-IDENTITY-MISSING",
+            Self::IdentityExposed => "E-IDENTITY-EXPOSED",
+            Self::IdentityMalformed => "E-IDENTITY-MALFORMED",
+            Self::NoEndpoint => "E-NO-ENDPOINT",
+            Self::Unavailable => "E-UNAVAILABLE",
+            Self::OutcomeUnknown => "E-OUTCOME-UNKNOWN",
+            Self::Refused => "E-REFUSED",
+            Self::NotFound => "E-NOT-FOUND",
+            Self::NodeFailed => "E-NODE-FAILED",
+            Self::StalePlan => "E-STALE-PLAN",
+            Self::Drift => "E-DRIFT",
+            Self::NeedsYes => "E-NEEDS-YES",
+            Self::NotConfirmed => "E-NOT-CONFIRMED",
+            Self::System => "E-SYSTEM",
         }
     }
 
-    /// The exit code: 1 rejected, 2 usage, 3 unavailable, 5 not permitted; 130, as shells have it,
-    /// after Ctrl-C.
+    /// The exit code: 1 rejected, 2 usage, 3 unavailable, 4 outcome unknown, 5 not permitted; 130, as
+    /// shells have it, after Ctrl-C.
     pub fn exit_code(self) -> u8 {
         match self {
-            Self::CentreRefused | Self::NotForReplay => 1,
+            Self::CentreRefused
+            | Self::Refused
+            | Self::NotFound
+            | Self::StalePlan
+            | Self::Drift
+            | Self::NotForReplay
+            | Self::NotConfirmed => 1,
             Self::FileMissing
             | Self::FileIsDirectory
             | Self::NotACallLog
@@ -107,12 +169,21 @@ impl ErrorCode {
             | Self::NoSuchCall
             | Self::BadCities
             | Self::BadIdentity
-            | Self::BadSchedule => 2,
+            | Self::BadSchedule
+            | Self::IdentityMissing
+            | Self::IdentityExposed
+            | Self::IdentityMalformed
+            | Self::NoEndpoint
+            | Self::NeedsYes => 2,
             Self::FileUnreadable
             | Self::NoCluster
             | Self::LocalCluster
             | Self::NoResult
-            | Self::Output => 3,
+            | Self::Output
+            | Self::Unavailable
+            | Self::NodeFailed
+            | Self::System => 3,
+            Self::OutcomeUnknown => 4,
             Self::FileForbidden | Self::NotPermitted => 5,
             Self::Interrupted => 130,
         }
@@ -136,6 +207,21 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { code, what, why, remedy } = self;
         write!(f, "error {}: {what}\n  why: {why}\n  do:  {remedy}", code.as_str())
+    }
+}
+
+/// What a command answers, and whether it failed all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// For standard output.
+    pub text: String,
+    /// Why it did not do all that it was asked to.
+    pub failure: Option<Failure>,
+}
+
+impl From<String> for Answer {
+    fn from(text: String) -> Self {
+        Self { text, failure: None }
     }
 }
 

@@ -1,8 +1,10 @@
 //! The operator's program `quorumcall`, without its `main`.
 //!
 //! A command takes its arguments and returns what is to be printed, or a [`Failure`]; only
-//! [`run`] writes and chooses the exit code.
+//! [`run`] writes and chooses the exit code. (But questions and progress, which cannot wait, go to
+//! the terminal at once.)
 
+mod apply;
 pub mod bench;
 pub mod centre_file;
 pub mod cli;
@@ -10,8 +12,11 @@ pub mod client;
 pub mod demo;
 mod failure;
 pub mod local;
+mod output;
 pub mod replay;
 pub mod testbed;
+#[cfg(test)]
+mod testing;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -19,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-pub use failure::{ErrorCode, Failure};
+pub use failure::{Answer, ErrorCode, Failure};
 
 /// Runs the program: answers go to `out`, errors to `err`.
 pub fn run(
@@ -31,12 +36,14 @@ pub fn run(
         Ok(cli) => cli,
         Err(error) => return print_usage(&error, out, err),
     };
-    let done = match cli.command {
-        cli::Command::Replay(args) => replay::run(&args, err),
-        cli::Command::Bench(args) => bench::run(&args, err),
-        cli::Command::Demo(args) => return demo::run(&args, out, err),
-    };
-    match done.and_then(|text| print(&text, out)) {
+    if let cli::Command::Demo(args) = &cli.command {
+        return demo::run(args, out, err);
+    }
+    let done = carry_out(&cli, err).and_then(|answer| {
+        print(&answer.text, out)?;
+        answer.failure.map_or(Ok(()), Err)
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // Whoever closed stderr does not want to know, and the exit code tells the rest.
@@ -44,6 +51,26 @@ pub fn run(
             ExitCode::from(failure.code.exit_code())
         }
     }
+}
+
+fn carry_out(cli: &cli::Cli, err: &mut impl Write) -> Result<Answer, Failure> {
+    use cli::Command;
+    let options = &cli.options;
+    match &cli.command {
+        Command::Cluster(verb) => verb.run(options),
+        Command::Site(verb) => verb.run(options),
+        Command::Node(verb) => verb.run(options),
+        Command::Queue(verb) => verb.run(options),
+        Command::Agent(verb) => verb.run(options),
+        Command::Contact(verb) => verb.run(options),
+        Command::Apply(args) => return apply::apply(options, args, &mut apply::StandardTerminal),
+        Command::Diff(args) => return apply::diff(options, args),
+        Command::Replay(args) => replay::run(args, err),
+        Command::Bench(args) => bench::run(args, err),
+        // It shows what happens while it goes on, and chooses the exit code.
+        Command::Demo(_) => Ok(String::new()),
+    }
+    .map(Answer::from)
 }
 
 /// Help and version are answers, everything else the parser says is a wrong use.

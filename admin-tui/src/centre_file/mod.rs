@@ -38,6 +38,7 @@ pub use duration::{Duration, InvalidDuration};
 pub use error::CentreFileError;
 pub use hours::{DayHours, InvalidHours, Opening};
 pub use places::{ReturnAfter, SettingsEntry, SiteEntry, SkillEntry};
+pub(crate) use plan::{queues_named, without_queues};
 pub use queue::{
     HeadStartEntry, OverflowEntry, PriorityKey, QueueEntry, SitePolicyEntry, StepEntry, TargetEntry,
 };

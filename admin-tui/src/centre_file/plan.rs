@@ -117,7 +117,7 @@ fn queue_commands(queues: Vec<QueueConfig>) -> Vec<Command> {
 }
 
 /// The queues a queue refers to.
-fn queues_named(config: &QueueConfig) -> impl Iterator<Item = &QueueId> {
+pub(crate) fn queues_named(config: &QueueConfig) -> impl Iterator<Item = &QueueId> {
     let overflows = [&config.overflow, &config.closed].into_iter().filter_map(|to| match to {
         Overflow::Queue(queue) => Some(queue),
         Overflow::Reject | Overflow::Callback => None,
@@ -125,7 +125,8 @@ fn queues_named(config: &QueueConfig) -> impl Iterator<Item = &QueueId> {
     config.steps.iter().flat_map(|step| &step.extra_queues).chain(overflows)
 }
 
-fn without_queues(mut config: QueueConfig) -> QueueConfig {
+/// The queue without what it says of others.
+pub(crate) fn without_queues(mut config: QueueConfig) -> QueueConfig {
     for step in &mut config.steps {
         step.extra_queues.clear();
     }

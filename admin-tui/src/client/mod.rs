@@ -11,11 +11,18 @@
 //!
 //! A read is tried at one node after the other until the deadline. A command carries what makes it
 //! safe to repeat (a contact id, a token, a request id), so that it is repeated, too, as long as its
-//! outcome is not known; at the deadline it stays unknown, and says so.
+//! outcome is not known; at the deadline it stays unknown, and says so. No node may take all of the
+//! time if there are others: one that hangs is passed over.
+//!
+//! A node that has stopped, or that is cut off, still tells what it has. Reads of what nodes have
+//! therefore prefer an answer that is current, and take the best other one only if there is none.
 
 mod administration;
 pub mod commands;
+mod conversation;
 mod desktop;
+mod failure;
+mod fresh;
 mod identity;
 mod ingress;
 mod outbox;
@@ -29,12 +36,15 @@ use std::time::Duration;
 use acd::codec::reply_from_stored;
 use acd::reply::Reply;
 use proto::api::v1 as api;
+use proto::api::v1::reads_client::ReadsClient;
 use proto::stored::v1 as stored;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Response, Status};
 
+pub(crate) use conversation::Conversation;
 pub use desktop::{Desktop, DesktopNews};
+pub use fresh::Fresh;
 pub use identity::{Identity, IdentityError};
 pub use ingress::{Ingress, IngressNews};
 pub use replicas::Comparison;
@@ -44,6 +54,8 @@ pub use way::Way;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often an idle connection is asked for a sign of life, and how long that may take.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// The least time a node has for an answer before another one is asked, if there is as much.
+const ATTEMPT_MIN: Duration = Duration::from_secs(1);
 /// How long to wait before all endpoints are tried again.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Bytes of an answer: 1,000 agents of 1 KiB, with room.
@@ -158,26 +170,69 @@ impl Client {
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
+        self.read_preferring(ask, |_| true, |_, _| false).await
+    }
+
+    /// Asks one node after the other until one answers that is current: it has not stopped, knows a
+    /// leader, and has heard of it a moment ago. If there is none, the best of the other answers
+    /// counts; who shows it shows how old it is.
+    pub async fn read_fresh<T, F>(&self, ask: impl Fn(Channel) -> F) -> Result<T, ClientError>
+    where
+        T: Fresh,
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        self.read_preferring(ask, fresh::is_current, fresh::is_better).await
+    }
+
+    /// Takes the first answer that is good; after a round, the best of those that are not.
+    async fn read_preferring<T, F>(
+        &self,
+        ask: impl Fn(Channel) -> F,
+        is_good: impl Fn(&T) -> bool,
+        is_better: impl Fn(&T, &T) -> bool,
+    ) -> Result<T, ClientError>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
         let until = Instant::now() + self.deadline;
         let mut last = "none was reached".to_owned();
         loop {
+            let mut best: Option<T> = None;
             for (endpoint, channel) in &self.nodes {
-                match timeout_at(until, ask(channel.clone())).await {
-                    Ok(Ok(answer)) => return Ok(answer.into_inner()),
+                match timeout_at(self.attempt(until), ask(channel.clone())).await {
+                    Ok(Ok(answer)) => {
+                        let answer = answer.into_inner();
+                        if is_good(&answer) {
+                            return Ok(answer);
+                        }
+                        if best.as_ref().is_none_or(|best| is_better(&answer, best)) {
+                            best = Some(answer);
+                        }
+                    }
                     Ok(Err(status)) if is_elsewhere(&status) => {
                         last = format!("{endpoint}: {}", words(&status));
                     }
+                    // Somebody has answered already; what another one cannot do is no matter.
+                    Ok(Err(_)) if best.is_some() => {}
                     Ok(Err(status)) => return Err(failed(&status)),
-                    Err(_) => {
-                        return Err(ClientError::Unavailable { within: self.deadline, last });
-                    }
+                    Err(_) => last = format!("{endpoint}: no answer in time"),
                 }
+            }
+            if let Some(best) = best {
+                return Ok(best);
             }
             sleep(PAUSE).await;
             if Instant::now() >= until {
                 return Err(ClientError::Unavailable { within: self.deadline, last });
             }
         }
+    }
+
+    /// Until when one node may take for its answer.
+    fn attempt(&self, until: Instant) -> Instant {
+        let nodes = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        let share = (self.deadline / nodes).max(ATTEMPT_MIN);
+        until.min(Instant::now() + share)
     }
 
     /// Gives a command to one node after the other until its outcome is known. `send` must send the
@@ -192,8 +247,11 @@ impl Client {
         let mut may_be_done = false;
         loop {
             for (endpoint, channel) in &self.nodes {
-                let Ok(answer) = timeout_at(until, send(channel.clone())).await else {
-                    return Err(ClientError::Unknown { last: "no answer in time".to_owned() });
+                let Ok(answer) = timeout_at(self.attempt(until), send(channel.clone())).await
+                else {
+                    may_be_done = true;
+                    last = format!("{endpoint}: no answer in time");
+                    continue;
                 };
                 match answer.map(|answer| outcome(answer.into_inner())) {
                     Ok(Outcome::Known(known)) => return known,
@@ -297,6 +355,11 @@ fn channel(identity: &Identity, endpoint: &str) -> Result<Channel, ClientError> 
         .http2_keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE)
         .connect_lazy())
+}
+
+/// The reads of a node.
+pub fn reads(channel: Channel) -> ReadsClient<Channel> {
+    ReadsClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
 }
 
 /// Bytes of an answer that clients should take.

@@ -169,13 +169,13 @@ impl Floor {
             if matches!(&command, Command::Config(ConfigCommand::PutAgent { .. })) {
                 agents.push(command);
             } else {
-                let done = self.client.administer(command, Some("demonstration")).await;
+                let done = self.client.administer(&command, Some("demonstration")).await;
                 done.map_err(|error| FloorError::Client { what, error })?;
             }
         }
         stream::iter(agents.into_iter().map(Ok))
-            .try_for_each_concurrent(AT_ONCE, |agent| async {
-                let done = self.client.administer(agent, Some("demonstration")).await;
+            .try_for_each_concurrent(AT_ONCE, |agent| async move {
+                let done = self.client.administer(&agent, Some("demonstration")).await;
                 done.map(drop).map_err(|error| FloorError::Client { what, error })
             })
             .await

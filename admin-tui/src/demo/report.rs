@@ -352,7 +352,8 @@ mod tests {
 
     fn board(queues: Vec<api::QueueStatus>) -> Board {
         let lost = stored::site_state::State::Lost(stored::site_state::Lost {});
-        let agents = api::AgentCounts { free: 3, busy: 2, not_ready: 1, unreachable: 4, offline: 5 };
+        let agents =
+            api::AgentCounts { free: 3, busy: 2, not_ready: 1, unreachable: 4, offline: 5 };
         let site = api::SiteStatus {
             id: "lviv".into(),
             state: Some(stored::SiteState { state: Some(lost) }),

@@ -1,0 +1,130 @@
+//! `quorumcall cluster`.
+
+use clap::Subcommand;
+use proto::api::v1 as api;
+use serde::Serialize;
+
+use super::node::NodeRow;
+use super::site::SiteRow;
+use super::{Options, ReadArgs};
+use crate::client::{Client, ClientError, Conversation, reads};
+use crate::failure::Failure;
+use crate::output::{Facts, Freshness, Printed, incomplete, print};
+
+/// What to do with the cluster.
+#[derive(Debug, Subcommand)]
+pub enum ClusterVerb {
+    /// Who leads, which nodes there are and how far they are, how the sites do.
+    Status(ReadArgs),
+}
+
+impl ClusterVerb {
+    pub(crate) fn run(&self, options: &Options) -> Result<String, Failure> {
+        let Self::Status(read) = self;
+        print(&Status::read(options, *read)?, options.output)
+    }
+}
+
+/// Asks a node for the cluster.
+pub(crate) async fn get_cluster(
+    client: Client,
+    read: ReadArgs,
+) -> Result<api::GetClusterResponse, ClientError> {
+    let request = api::GetClusterRequest { linearizable: read.linearizable };
+    client.read_fresh(|channel| async move { reads(channel).get_cluster(request).await }).await
+}
+
+/// The cluster, its nodes and its sites.
+#[derive(Debug, Serialize)]
+pub(super) struct Status {
+    freshness: Freshness,
+    name: String,
+    id: String,
+    version: u32,
+    replay: bool,
+    leader: Option<u64>,
+    term: u64,
+    state_hash: String,
+    contacts: u64,
+    agents: u64,
+    queues: u64,
+    pub(super) nodes: Vec<NodeRow>,
+    pub(super) sites: Vec<SiteRow>,
+}
+
+impl Status {
+    /// Asks for it.
+    pub(super) fn read(options: &Options, read: ReadArgs) -> Result<Self, Failure> {
+        let answer = Conversation::open(options)?.ask(|client| get_cluster(client, read))?;
+        Self::of(answer)
+    }
+
+    fn of(answer: api::GetClusterResponse) -> Result<Self, Failure> {
+        let freshness = Freshness::of(answer.freshness)?;
+        let cluster = answer.cluster.ok_or_else(|| incomplete("does not describe the cluster"))?;
+        let api::ClusterStatus {
+            name,
+            id,
+            version,
+            replay,
+            state_hash,
+            nodes,
+            sites,
+            contacts,
+            agents,
+            queues,
+        } = cluster;
+        Ok(Self {
+            name,
+            id,
+            version,
+            replay,
+            leader: freshness.leader,
+            term: freshness.term,
+            state_hash,
+            contacts,
+            agents,
+            queues,
+            nodes: nodes.into_iter().map(|node| NodeRow::of(node, &freshness)).collect(),
+            sites: sites.into_iter().map(SiteRow::of).collect(),
+            freshness,
+        })
+    }
+
+    /// How current it is.
+    pub(super) fn freshness(&self) -> &Freshness {
+        &self.freshness
+    }
+}
+
+impl Printed for Status {
+    fn table(&self) -> String {
+        let leader = match self.leader {
+            Some(node) => {
+                let site = self.nodes.iter().find(|row| row.id == node);
+                let site = site.map(|row| format!(" ({})", row.site)).unwrap_or_default();
+                format!("node {node}{site}, term {}", self.term)
+            }
+            None => format!("NONE, term {}", self.term),
+        };
+        let mut facts = Facts::default();
+        facts
+            .fact("cluster", format!("{} ({})", self.name, self.id))
+            .fact("leader", leader)
+            .fact("contacts", self.contacts.to_string())
+            .fact("agents", self.agents.to_string())
+            .fact("queues", self.queues.to_string())
+            .fact("rules", format!("version {}", self.version))
+            .fact("state hash", format!("{} at {}", self.state_hash, self.freshness.applied));
+        if self.replay {
+            facts.fact("log time", "moved by clients: this cluster is for replays and tests");
+        }
+        format!(
+            "{}\n{}\n{}\n{}",
+            facts.text(),
+            NodeRow::table(&self.nodes),
+            SiteRow::table(&self.sites),
+            self.freshness.line()
+        )
+    }
+}
