@@ -12,13 +12,15 @@ use node::config::{LogSettings, Profile};
 use node::founding::{Founded, Plan, PlannedNode};
 use node::identity::{Identity, Validity};
 use node::replica::Observer;
-use node::storage::Marker;
 use node::storage::records::{MemoryIndex, RecordStore};
+use node::storage::{Marker, StorageError};
 use node::{Deps, Node};
+use openraft::ServerState;
 use openraft_rt::watch::WatchReceiver;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
+use crate::mutation::Mutation;
 use crate::sim::clock::START_MS;
 use crate::sim::faults::Subject;
 use crate::sim::{Host, Life, Network, NodeRuntime, SimDisk, SimLog, SimWallClock, World, lock};
@@ -51,6 +53,7 @@ pub struct Cluster {
     logs: BTreeMap<u64, SimLog>,
     running: Mutex<BTreeMap<u64, (Life, Node<NodeRuntime>)>>,
     observers: Observers,
+    mutation: Mutex<Option<Mutation>>,
 }
 
 struct Tls {
@@ -115,7 +118,16 @@ impl Cluster {
             logs,
             running: Mutex::default(),
             observers,
+            mutation: Mutex::default(),
         }
+    }
+
+    /// Puts a bug into the logs of all nodes, and into their records from their next start on.
+    pub fn mutate(&self, mutation: Mutation) {
+        for log in self.logs.values() {
+            log.set_mutations(mutation.of_log());
+        }
+        *lock(&self.mutation) = Some(mutation);
     }
 
     /// The numbers of the nodes.
@@ -151,12 +163,16 @@ impl Cluster {
         }
     }
 
-    /// The running nodes that say of themselves that they lead. One that was cut off may not know
-    /// that it does not any more.
+    /// The running nodes that lead, as they see it themselves. One that was cut off may not know
+    /// that it does not any more. One that is paused leads nobody, and neither does one that was
+    /// started again, although the vote it remembers is its own.
     pub fn leaders(&self) -> Vec<u64> {
         let running = lock(&self.running).clone();
         let leads = |(life, node): &&(Life, Node<NodeRuntime>)| {
-            self.world.is_alive(*life) && node.raft().as_leader().is_ok()
+            let state = node.raft().metrics().borrow_watched().state;
+            state == ServerState::Leader
+                && self.world.is_alive(*life)
+                && !self.world.is_paused(life.host)
         };
         running.values().filter(leads).map(|(_, node)| node.number()).collect()
     }
@@ -195,10 +211,30 @@ impl Cluster {
         }
     }
 
+    #[cfg(feature = "mutations")]
+    fn mutated(&self, mut records: RecordStore) -> RecordStore {
+        if *lock(&self.mutation) == Some(Mutation::RecordsNotWritten) {
+            records.write_nothing();
+        }
+        records
+    }
+
+    #[cfg(not(feature = "mutations"))]
+    fn mutated(&self, records: RecordStore) -> RecordStore {
+        records
+    }
+
+    /// The records on a node's disk, read anew.
+    pub fn records(&self, number: u64) -> Result<RecordStore, StorageError> {
+        let disk = Arc::new(self.disks[&number].clone());
+        RecordStore::open(disk, Box::new(MemoryIndex::default()))
+    }
+
     fn deps(&self, number: u64) -> Deps<SimLog> {
         let host = Host::Node(number);
         let disk = self.disks[&number].clone();
         let log = self.logs[&number].clone();
+        let records = self.records(number).expect("after no fault may records be damaged");
         let founded = lock(&self.founded);
         let (config, _) =
             founded.nodes.iter().find(|(c, _)| c.node.0 == number).expect("a node of the plan");
@@ -218,9 +254,8 @@ impl Cluster {
             tls_server: self.tls[&number].server.clone(),
             last_stamp: last_stamp(&log),
             log,
-            disk: Arc::new(disk.clone()),
-            records: RecordStore::open(Arc::new(disk), Box::new(MemoryIndex::default()))
-                .expect("after no fault may records be damaged"),
+            disk: Arc::new(disk),
+            records: self.mutated(records),
             wall: Arc::new(SimWallClock::new(&self.world, host)),
             connector: Arc::new(self.network.connector(host)),
             listener: Box::new(listener),

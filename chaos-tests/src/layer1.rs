@@ -3,6 +3,7 @@
 //! ```text
 //!  0 s   three or five nodes in three cities found a cluster; it is configured
 //!        everybody comes to work; faults begin, and end
+//!        all disks are slow, and nothing else
 //!        all is healed; everybody is served; nodes must agree
 //! ```
 
@@ -20,14 +21,16 @@ use node::raft::LogId;
 use node::replica::{Applied, Observer};
 use openraft_rt::AsyncRuntime;
 
-use crate::checks::{Bounds, Invariant, Verdict, judge};
+use crate::checks::{Bounds, DRAINED_MS_MAX, Invariant, Verdict, judge};
 use crate::cluster::{ADMIN, Cluster};
 use crate::door::SimDoor;
-use crate::history::{AppliedEntry, FinalNode, History, Recorder, contacts_of};
+use crate::history::{AppliedEntry, FinalNode, FinalRecords, History, Recorder, contacts_of};
 use crate::mutation::Mutation;
 use crate::report::Report;
 use crate::sim::clock::START_MS;
-use crate::sim::faults::{Subject, inject, plan};
+use crate::sim::disk::FSYNC;
+use crate::sim::faults::{FSYNC_OF_SLOW_DISKS, Subject, inject, plan, set_fsync};
+use crate::sim::log::Appends;
 use crate::sim::{Host, Network, NodeRuntime, World, run};
 use crate::workload::{Floor, Plan};
 
@@ -41,6 +44,21 @@ const BEGIN: Duration = Duration::from_secs(20);
 const FINISH: Duration = Duration::from_secs(45);
 /// How long nodes may take to agree after that.
 const SETTLE: Duration = Duration::from_secs(10);
+
+/// How long a new leader is left alone before all disks become slow.
+const SETTLED: Duration = Duration::from_secs(1);
+/// How long what was under way when all disks became slow may go through: that proves nothing.
+const UNDER_WAY: Duration = Duration::from_secs(2);
+/// How long all disks are slow after that: some ten commits.
+const SLOW_DISKS: Duration = Duration::from_secs(8);
+
+/// How often it is looked whether anybody leads.
+const LOOKS_EVERY: Duration = Duration::from_millis(20);
+
+const _: () = assert!(
+    FINISH.as_millis() + SETTLE.as_millis() > DRAINED_MS_MAX as u128,
+    "a run that takes too long must be seen to"
+);
 
 /// What a seed came to.
 pub struct Outcome {
@@ -56,6 +74,7 @@ pub struct Outcome {
 struct Records {
     recorder: Recorder,
     run: usize,
+    appends: Appends,
     #[cfg(feature = "mutations")]
     mutation: Option<acd::Mutation>,
     #[cfg(feature = "mutations")]
@@ -67,10 +86,14 @@ impl Observer for Records {
         let decoded = entry.submissions.iter().map(|bytes| {
             acd::codec::decode_submission(bytes).expect("what clients here send can be decoded")
         });
+        let index = entry.log_id.index;
+        if let Some(at) = self.appends.first(entry.log_id) {
+            self.recorder.written(index, at.as_millis() as u64);
+        }
         self.recorder.applied(
             self.run,
             AppliedEntry {
-                index: entry.log_id.index,
+                index,
                 stamp: entry.stamp,
                 submissions: decoded.collect(),
                 answers: entry.answers.0.clone(),
@@ -97,6 +120,23 @@ impl Observer for Records {
     }
 }
 
+/// Even seeds have a cluster in one region, odd ones in one city.
+fn profile(seed: u64) -> Profile {
+    if seed.is_multiple_of(2) { Profile::Metro } else { Profile::City }
+}
+
+/// What a seed's cluster must keep.
+///
+/// A leader that goes unheard for no longer than the longest election timeout, and leads on, need not
+/// say so: nobody would have been elected in that time. All longer silences are in the log, to the
+/// millisecond of the clock that stamps; what is added is how late [`note_leaderless`] may see the end
+/// of one, and as much again between the stamp of an entry and its place in the log.
+fn bounds(seed: u64) -> Bounds {
+    let (_, election_max) = profile(seed).timing().election_ms;
+    let late = 2 * LOOKS_EVERY.as_millis() as u64;
+    Bounds { silence: election_max + late, ..Bounds::default() }
+}
+
 /// Runs a seed.
 pub fn run_seed(seed: u64) -> Outcome {
     run_mutated(seed, None)
@@ -118,7 +158,7 @@ pub fn run_mutated(seed: u64, mutation: Option<Mutation>) -> Outcome {
         Err(payload) => (BTreeMap::new(), Some(words(payload.as_ref()))),
     };
     let history = recorder.get().map(Recorder::history).unwrap_or_default();
-    let verdicts = judge(&history, Bounds::default());
+    let verdicts = judge(&history, bounds(seed));
     let mut report = Report::new(seed, 1, faults, &history, &verdicts);
     report.stopped = stopped;
     Outcome { report, verdicts, history }
@@ -144,13 +184,15 @@ async fn simulate(
         Recorder::with_clock(LogTime(START_MS), move || world.now().as_millis() as u64)
     });
     let network = Network::new(&world);
+    let appends = Appends::default();
     let observers = {
-        let recorder = recorder.clone();
+        let (recorder, appends) = (recorder.clone(), appends.clone());
         Arc::new(move |node| {
             let run = recorder.started(node);
             Arc::new(Records {
                 recorder: recorder.clone(),
                 run,
+                appends: appends.clone(),
                 #[cfg(feature = "mutations")]
                 mutation: mutation.and_then(|mutation| mutation.of_centre(node)),
                 #[cfg(feature = "mutations")]
@@ -159,12 +201,13 @@ async fn simulate(
         })
     };
     let sites = if seed % 4 == 3 { &SITES[..] } else { &SITES[..3] };
-    let profile = if seed.is_multiple_of(2) { Profile::Metro } else { Profile::City };
-    let cluster = Arc::new(Cluster::found(&world, &network, sites, profile, observers));
+    let cluster = Cluster::found(&world, &network, sites, profile(seed), observers);
+    let cluster = Arc::new(cluster);
     if let Some(mutation) = mutation {
-        for node in cluster.nodes() {
-            cluster.log(node).set_mutations(mutation.of_log());
-        }
+        cluster.mutate(mutation);
+    }
+    for node in cluster.nodes() {
+        cluster.log(node).note_appends(appends.clone());
     }
     for node in cluster.nodes() {
         cluster.start_node(node).await;
@@ -189,10 +232,12 @@ async fn simulate(
     let over = Cell::new(false);
     let faults = async {
         let (injected, ()) = futures::join!(injected, floor.serve::<NodeRuntime>());
+        slow_all_disks(&cluster, &world, recorder).await;
         over.set(true);
         injected
     };
-    let (injected, ()) = futures::join!(faults, note_leaderless(&cluster, recorder, &over));
+    let (injected, ()) =
+        futures::join!(faults, note_leaderless(&cluster, &network, recorder, &over));
     recorder.healed();
     floor.finish::<NodeRuntime>(FINISH).await;
     wait_until(&world, SETTLE, || agree(&cluster)).await;
@@ -220,7 +265,52 @@ fn look_at(cluster: &Cluster, number: u64) -> FinalNode {
         applied: node.state().last_applied(),
         hash: view.centre().state_hash(),
         contacts: contacts_of(view.centre()),
+        purged: cluster.log(number).purged().map(|purged| purged.index),
+        records: Some(records_of(cluster, number)),
     }
+}
+
+/// What is on a node's disk, not what the node thinks is there.
+fn records_of(cluster: &Cluster, number: u64) -> FinalRecords {
+    let store = match cluster.records(number) {
+        Ok(store) => store,
+        Err(error) => {
+            return FinalRecords { damaged: Some(error.to_string()), ..Default::default() };
+        }
+    };
+    let mut found = FinalRecords { covered_to: store.covered_to(), ..Default::default() };
+    let segments = store.segments();
+    found.missing = store.missing();
+    if let Some(first) = segments.first().map(|segment| segment.from).filter(|first| *first > 0) {
+        found.missing.insert(0, 0..=first - 1);
+    }
+    for segment in segments {
+        match store.records(segment.from..=segment.to) {
+            Ok(mut records) => found.records.append(&mut records),
+            Err(error) => found.damaged = Some(error.to_string()),
+        }
+    }
+    found
+}
+
+/// After all faults all disks are slow for a while, and nothing else is wrong. If there is a leader,
+/// it stays one, and has time to commit what it takes.
+async fn slow_all_disks(cluster: &Arc<Cluster>, world: &World, recorder: &Recorder) {
+    let follow_one = || {
+        let leader = cluster.leader();
+        leader.is_some() && cluster.nodes().iter().all(|node| cluster.follows(*node) == leader)
+    };
+    wait_until(world, SETTLE, follow_one).await;
+    NodeRuntime::sleep(SETTLED).await;
+    if !follow_one() {
+        return; // For I10 to say, if it lasts.
+    }
+    set_fsync(&**cluster, &cluster.nodes(), FSYNC_OF_SLOW_DISKS);
+    NodeRuntime::sleep(UNDER_WAY).await;
+    let from = recorder.now();
+    NodeRuntime::sleep(SLOW_DISKS).await;
+    recorder.slow_disks(from, recorder.now());
+    set_fsync(&**cluster, &cluster.nodes(), FSYNC);
 }
 
 /// Ends the run when a replica refuses to go on: there is no fault of which it may. Whoever watches
@@ -238,23 +328,41 @@ async fn end_with_a_halt(cluster: Arc<Cluster>) {
     }
 }
 
-/// Notes the times in which no node leads, or believes that it does. Only those: a leader that is
-/// cut off writes what it hears into its log, and may be heard of again.
-async fn note_leaderless(cluster: &Cluster, recorder: &Recorder, over: &Cell<bool>) {
+/// Notes the times in which no node leads, or believes that it does, and in which nothing comes in
+/// of what the last leader had sent. Only those: a leader that is cut off writes what it hears into
+/// its log, and may be heard of again; and nobody can tell a leader that is gone from one whose words
+/// take long.
+async fn note_leaderless(
+    cluster: &Cluster,
+    network: &Network,
+    recorder: &Recorder,
+    over: &Cell<bool>,
+) {
     let mut since = None;
+    let mut last = Vec::new();
     loop {
-        match (since, cluster.leaders().is_empty() && !over.get()) {
+        let leaders = cluster.leaders();
+        match (since, leaders.is_empty() && !over.get()) {
             (None, true) => since = Some(recorder.now()),
             (Some(from), false) => {
-                recorder.leaderless(from, recorder.now());
+                let sent_by = Duration::from_millis(from);
+                let heard = |node: &u64| network.last_heard(Host::Node(*node), sent_by);
+                let heard = last.iter().filter_map(heard).max().unwrap_or_default();
+                let from = from.max(heard.as_millis() as u64);
+                if from < recorder.now() {
+                    recorder.leaderless(from, recorder.now());
+                }
                 since = None;
             }
             _ => {}
         }
+        if !leaders.is_empty() {
+            last = leaders;
+        }
         if over.get() {
             return;
         }
-        NodeRuntime::sleep(Duration::from_millis(20)).await;
+        NodeRuntime::sleep(LOOKS_EVERY).await;
     }
 }
 

@@ -34,7 +34,8 @@ struct Arguments {
     /// How to print.
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
-    /// Run a program with this bug, until a seed fails. Succeeds if one does.
+    /// Run a program with this bug, until a seed catches it: fails in the way the bug must show.
+    /// Succeeds if one does.
     #[cfg(feature = "mutations")]
     #[arg(long, value_enum)]
     mutate: Option<Mutation>,
@@ -86,11 +87,11 @@ fn main() -> ExitCode {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     // A panic while printing ends the program anyhow.
                     let totals = || totals.lock().unwrap_or_else(|e| e.into_inner());
-                    if seed >= seeds.end || (first_is_enough && !totals().failed.is_empty()) {
+                    if seed >= seeds.end || (first_is_enough && !totals().caught.is_empty()) {
                         return;
                     }
                     let outcome = run_mutated(seed, mutation);
-                    totals().add(seed, &outcome, arguments.output);
+                    totals().add(seed, &outcome, mutation, arguments.output);
                 }
             });
         }
@@ -99,8 +100,11 @@ fn main() -> ExitCode {
     if arguments.output == Format::Text {
         totals.print();
     }
-    let must_fail = mutation.is_some();
-    if totals.failed.is_empty() != must_fail { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let is_as_it_should = match mutation {
+        Some(_) => !totals.caught.is_empty(),
+        None => totals.failed.is_empty(),
+    };
+    if is_as_it_should { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// What all seeds came to.
@@ -110,12 +114,14 @@ struct Totals {
     acknowledged: usize,
     faults: BTreeMap<String, u64>,
     failed: Vec<u64>,
+    /// Seeds in which the bug, if there is one, led to what it must lead to.
+    caught: Vec<u64>,
     /// Seeds that each invariant failed, or that ended early.
     found: BTreeMap<String, u64>,
 }
 
 impl Totals {
-    fn add(&mut self, seed: u64, outcome: &Outcome, format: Format) {
+    fn add(&mut self, seed: u64, outcome: &Outcome, mutation: Option<Mutation>, format: Format) {
         let report = &outcome.report;
         self.seeds += 1;
         self.acknowledged += report.operations_acknowledged;
@@ -130,6 +136,9 @@ impl Totals {
             return;
         }
         self.failed.push(seed);
+        if mutation.is_some_and(|mutation| mutation.is_caught(report)) {
+            self.caught.push(seed);
+        }
         eprintln!("seed {seed} fails:");
         if let Some(why) = &report.stopped {
             *self.found.entry("stopped".to_owned()).or_default() += 1;
@@ -160,6 +169,9 @@ impl Totals {
         let found: Vec<_> = self.found.iter().map(|(who, n)| format!("{who} {n}")).collect();
         if !found.is_empty() {
             println!("found by: {}; seeds: {:?}", found.join(", "), self.failed);
+        }
+        if !self.caught.is_empty() {
+            println!("caught as it must be, in seeds {:?}", self.caught);
         }
     }
 }

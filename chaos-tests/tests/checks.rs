@@ -6,11 +6,15 @@ mod story;
 use acd::command::{AgentCommand, ConfigCommand, ContactCommand, WorkCommand};
 use acd::event::{ContactEvent, Event, OfferEnd};
 use acd::ids::{Seq, SkillId};
+use acd::record::Record;
 use acd::reply::Reply;
 use acd::time::LogTime;
 use chaos_tests::checks::{Invariant, Verdict};
-use chaos_tests::history::{History, Outcome, Place, ReplicaAct, Told, Watched};
+use chaos_tests::history::{
+    FinalNode, FinalRecords, History, Outcome, Place, ReplicaAct, Told, Watched,
+};
 use chaos_tests::report::Report;
+use node::storage::records::LoggedRecord;
 use story::{
     Story, agent, assert_bad, assert_good, change, contact, label, offer_in, request, verdict,
 };
@@ -251,7 +255,107 @@ fn watches_that_miss_repeat_or_split_are_noticed() {
     let told = compacted.watches.get_mut("board").expect("somebody watched");
     told.truncate(6);
     told.push((0, Told::Compacted));
+    told.push((0, Told::Closed));
     assert_eq!(verdict(&compacted, Invariant::I7), Verdict::True);
+}
+
+#[test]
+fn a_watch_that_is_forgotten_is_noticed() {
+    let history = served().0.end();
+    let ended = |how: Option<Told>| {
+        let mut history = history.clone();
+        let told = history.watches.get_mut("board").expect("somebody watched");
+        told.truncate(6);
+        told.extend(how.map(|how| (0, how)));
+        history
+    };
+    assert_bad(&ended(None), Invariant::I7);
+    // Nobody came back to it, or nobody answered who asked again.
+    assert_bad(&ended(Some(Told::Ended)), Invariant::I7);
+    assert_bad(&ended(Some(Told::Compacted)), Invariant::I7);
+    assert_bad(&ended(Some(Told::Asked { node: 1, from: None })), Invariant::I7);
+    assert_eq!(verdict(&ended(Some(Told::Closed)), Invariant::I7), Verdict::True);
+}
+
+/// What the log of a history is to be remembered by, as each node has it on its disk.
+fn with_records(mut history: History) -> History {
+    let mut records = Vec::new();
+    for act in &history.runs[0].acts {
+        let ReplicaAct::Applied(entry) = act else { continue };
+        let of = |event: &Event| match event {
+            Event::Contact { what: ContactEvent::Closed(record), .. } => {
+                Some(Record::Contact(record.clone()))
+            }
+            Event::Audit(record) => Some(Record::Audit(record.clone())),
+            _ => None,
+        };
+        let made = (0..).zip(entry.events.iter().filter_map(of));
+        records.extend(made.map(|(ordinal, record)| LoggedRecord {
+            index: entry.index,
+            ordinal,
+            stamp: entry.stamp,
+            record,
+        }));
+    }
+    let last = records.last().expect("something was to be remembered").index;
+    for node in &mut history.ending.as_mut().expect("it ended").nodes {
+        node.purged = Some(last - 1);
+        let covered_to = Some(last);
+        let records = records.clone();
+        node.records = Some(FinalRecords { covered_to, records, ..Default::default() });
+    }
+    history
+}
+
+/// A history in which one node's records were changed.
+fn with_other_records(change: impl Fn(&mut FinalNode, &mut FinalRecords)) -> History {
+    let mut history = with_records(served().0.end());
+    let node = &mut history.ending.as_mut().expect("it ended").nodes[1];
+    let mut records = node.records.take().expect("it has records");
+    change(node, &mut records);
+    node.records = Some(records);
+    history
+}
+
+#[test]
+fn records_that_are_lost_repeated_changed_or_invented_are_noticed() {
+    assert_good(&with_records(served().0.end()));
+    let edited = |edit: &dyn Fn(&mut Vec<LoggedRecord>)| {
+        assert_bad(&with_other_records(|_, kept| edit(&mut kept.records)), Invariant::I1);
+    };
+    edited(&|records| {
+        records.pop();
+    });
+    edited(&|records| records.insert(1, records[0].clone()));
+    edited(&|records| records[0].stamp = LogTime(7));
+    edited(&|records| {
+        let Some(Record::Contact(record)) = records.last_mut().map(|last| &mut last.record) else {
+            unreachable!("the last thing that happens is that a contact is closed")
+        };
+        record.resolved = Some(false);
+    });
+    edited(&|records| {
+        let record = records[0].record.clone();
+        records.push(LoggedRecord { index: 999, ordinal: 0, stamp: LogTime(7), record });
+    });
+}
+
+#[test]
+fn a_log_that_is_purged_before_its_records_are_safe_is_noticed() {
+    let edited = |edit: &dyn Fn(&mut FinalNode, &mut FinalRecords)| {
+        assert_bad(&with_other_records(edit), Invariant::I5);
+    };
+    edited(&|node, kept| node.purged = kept.covered_to.map(|to| to + 1));
+    edited(&|_, kept| *kept = FinalRecords::default());
+    edited(&|_, kept| kept.missing.push(3..=4));
+    edited(&|_, kept| kept.damaged = Some("a segment is damaged".into()));
+
+    // Where nobody has anything to show, nothing is shown.
+    let mut none = with_records(served().0.end());
+    for node in &mut none.ending.as_mut().expect("it ended").nodes {
+        (node.purged, node.records) = (None, Some(FinalRecords::default()));
+    }
+    assert!(matches!(verdict(&none, Invariant::I5), Verdict::Unknown { .. }));
 }
 
 #[test]
@@ -314,6 +418,17 @@ fn a_replica_that_goes_another_way_is_noticed() {
 }
 
 #[test]
+fn one_replica_agrees_with_nobody_however_often_it_starts() {
+    let mut story = Story::new();
+    story.call("c-1");
+    story.restart();
+    let mut history = story.end();
+    history.runs.retain(|run| run.node == 1);
+    assert_eq!(history.runs.len(), 2);
+    assert!(matches!(verdict(&history, Invariant::I9), Verdict::Unknown { .. }));
+}
+
+#[test]
 fn a_cluster_that_does_not_recover_is_noticed() {
     let history = served().0.end();
     let mut headless = history.clone();
@@ -328,9 +443,32 @@ fn a_cluster_that_does_not_recover_is_noticed() {
         operation.outcome = Outcome::Unknown;
     }
     assert_bad(&mute, Invariant::I10);
+    let usual = chaos_tests::checks::judge(&history, Default::default());
+    let slow = usual.get(&Invariant::I10);
+    assert!(matches!(slow, Some(Verdict::False { .. })), "a minute is too long: {slow:?}");
     let mut unfinished = history;
     unfinished.ending = None;
     assert!(matches!(verdict(&unfinished, Invariant::I10), Verdict::Unknown { .. }));
+}
+
+#[test]
+fn a_cluster_that_stands_still_while_disks_are_slow_is_noticed() {
+    let mut story = Story::new();
+    let from = story.recorder().now();
+    story.pass(4_000);
+    story.call("c-1");
+    let to = story.recorder().now();
+    story.recorder().slow_disks(from, to);
+    assert_eq!(verdict(&story.end(), Invariant::I10), Verdict::True);
+
+    let mut story = Story::new();
+    story.pass(1);
+    let from = story.recorder().now();
+    story.pass(4_000);
+    story.recorder().slow_disks(from, story.recorder().now());
+    story.pass(1);
+    story.call("c-1");
+    assert_bad(&story.end(), Invariant::I10);
 }
 
 #[test]
@@ -371,4 +509,33 @@ fn an_offer_that_rings_in_vain_while_nobody_leads_is_noticed() {
         entry.events.insert(0, Event::Contact { contact: contact("c-1"), what: ended });
     });
     assert_bad(&history, Invariant::I11);
+}
+
+#[test]
+fn a_silence_after_an_entry_that_the_next_leader_commits_is_noticed() {
+    for gap_ms in [5_000, 0] {
+        let mut story = Story::new();
+        story.ready("ada");
+        story.pass(1_000);
+        story.in_flight("edge", story::call("c-1"), 5_000);
+        story.term(gap_ms);
+        let history = story.end();
+        match gap_ms {
+            0 => assert_bad(&history, Invariant::I11),
+            _ => assert_good(&history),
+        }
+    }
+}
+
+#[test]
+fn silences_of_which_none_is_long_add_up() {
+    let mut story = Story::new();
+    for _ in 0..4 {
+        let from = story.recorder().now();
+        story.pass(400);
+        story.recorder().leaderless(from, story.recorder().now());
+        story.pass(100);
+    }
+    story.term(0);
+    assert_bad(&story.end(), Invariant::I11);
 }

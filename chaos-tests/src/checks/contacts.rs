@@ -11,7 +11,7 @@ use acd::limits;
 use acd::reply::Reply;
 
 use super::ledger::{self, Ledger};
-use super::{Findings, Verdict};
+use super::{Findings, Verdict, records};
 use crate::history::{AppliedEntry, Contacts, History, Log, Outcome, Place};
 
 /// I1.
@@ -37,6 +37,7 @@ pub(super) fn each_in_one_place(history: &History, log: &Log) -> Verdict {
         }
     }
     not_put_in(history, log, &mut findings);
+    records::each_once(history, log, &mut findings);
     findings.verdict()
 }
 

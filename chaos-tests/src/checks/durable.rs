@@ -1,8 +1,8 @@
-//! I5: what was acknowledged survives. I9: replicas that applied the same are the same.
+//! I5: what was acknowledged survives, and so do the records of what is over. I9: replicas that applied the same are the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Findings, Verdict};
+use super::{Findings, Verdict, records};
 use crate::history::{Conflict, History, Log, Outcome};
 
 /// I5.
@@ -35,7 +35,11 @@ pub(super) fn survives(history: &History, log: &Log) -> Verdict {
             findings.at(|| format!("{command:?} was answered {told:?}; the log says other"), place);
         }
     }
-    findings.verdict()
+    records::cover_what_is_purged(history, &mut findings);
+    match findings.verdict() {
+        Verdict::True => records::are_unknown(history).unwrap_or(Verdict::True),
+        other => other,
+    }
 }
 
 /// I9.
@@ -53,7 +57,8 @@ pub(super) fn replicas_agree(history: &History, log: &Log) -> Verdict {
         }
     }
     let verdict = findings.verdict();
-    if verdict.holds() && history.runs.len() < 2 {
+    let replicas: BTreeSet<u64> = history.runs.iter().map(|run| run.node).collect();
+    if verdict.holds() && replicas.len() < 2 {
         return Verdict::Unknown { why: "there was only one replica".into() };
     }
     verdict

@@ -15,6 +15,10 @@
 //! | remembered ids left out of the snapshot | a restored state with another hash; a repeat with another answer; a contact that comes in again | I9, I6, I1 |
 //! | a deadline that fires in a leaderless gap | an offer that ended before its time, or a silence that no gap takes off | I11 |
 //! | one replica iterates in another order | other events or another hash at one index | I9 |
+//! | records that are not written before the log is purged | a log that begins after the last segment, or a hole between segments | I5 |
+//! | records that are lost, repeated or changed | other records than the events of the log make | I1 |
+//! | a watch that is forgotten | an open watch that is behind in the end | I7 |
+//! | a leader that writes nothing but its own entries while disks are slow | no write in that time | I10 |
 //!
 //! Offers and their ends are judged on a second account of everybody (`ledger`), kept from events
 //! alone. Time is the stamps of entries; attended time is that less the gaps that were announced.
@@ -29,6 +33,7 @@ mod healing;
 mod ledger;
 mod offers;
 mod order;
+mod records;
 mod watches;
 
 use std::collections::BTreeMap;
@@ -142,6 +147,10 @@ impl Findings {
     }
 }
 
+/// From healing to the end, usually. Whoever runs a cluster must look for longer, or nobody would see
+/// that it takes too long.
+pub const DRAINED_MS_MAX: u64 = 45_000;
+
 /// How long recovery may take, in ms.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -149,11 +158,13 @@ pub struct Bounds {
     pub fresh_write: u64,
     /// From healing to the end: everybody served, all nodes at one index.
     pub drained: u64,
+    /// How long nobody may lead without a word of it in the log.
+    pub silence: u64,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { fresh_write: 10_000, drained: 60_000 }
+        Self { fresh_write: 10_000, drained: DRAINED_MS_MAX, silence: 1_000 }
     }
 }
 
@@ -176,7 +187,7 @@ pub fn judge(history: &History, bounds: Bounds) -> BTreeMap<Invariant, Verdict> 
             Invariant::I8 => fences::stale_changes_nothing(&log),
             Invariant::I9 => durable::replicas_agree(history, &log),
             Invariant::I10 => healing::recovers(history, &log, bounds),
-            Invariant::I11 => offers::allowed(history, &log),
+            Invariant::I11 => offers::allowed(history, &log, bounds),
         }
     };
     Invariant::ALL.into_iter().map(|invariant| (invariant, verdict(invariant))).collect()

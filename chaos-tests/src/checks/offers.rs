@@ -9,12 +9,8 @@ use acd::record::Outcome;
 
 use super::entities::{Agent, Contact, Presence, Stage};
 use super::ledger::{self, Ledger};
-use super::{Findings, Verdict};
-use crate::history::{AppliedEntry, History, Log};
-
-/// How much log time and virtual time may differ within one silence, in ms: the clocks of nodes,
-/// and what is under way when a node stops.
-const SLACK: u64 = 1_000;
+use super::{Bounds, Findings, Verdict};
+use crate::history::{History, Log};
 
 /// I3.
 pub(super) fn within_capacity(log: &Log) -> Verdict {
@@ -47,14 +43,23 @@ fn has_room(capacity: &Capacity, medium: Medium, load: [u8; Medium::COUNT]) -> b
 }
 
 /// I11.
-pub(super) fn allowed(history: &History, log: &Log) -> Verdict {
+pub(super) fn allowed(history: &History, log: &Log, bounds: Bounds) -> Verdict {
     let mut findings = Findings::default();
     let mut before = None;
     ledger::walk(log, |ledger, entry, event| {
         let now = ledger.clocks;
         let Some(event) = event else {
             if let Some((index, earlier)) = before.replace((entry.index, now)) {
-                gap_is_counted(history, entry, (index, earlier), now, &mut findings);
+                let counted = now.gaps.0 - earlier.gaps.0;
+                let passed = now.now.since(earlier.now).0;
+                let silent = silence(history, (index, entry.index), passed);
+                if silent > counted + bounds.silence {
+                    findings.at_index(entry.index, || {
+                        format!(
+                            "nobody could be heard for {silent} ms, and {counted} ms were taken off"
+                        )
+                    });
+                }
             }
             return;
         };
@@ -73,30 +78,21 @@ pub(super) fn allowed(history: &History, log: &Log) -> Verdict {
     findings.verdict()
 }
 
-/// A silence in which no node could lead uses up nobody's time to answer.
+/// How much of the log time between two entries, which is so much, was a silence in which no node
+/// could lead. It uses up nobody's time to answer.
 ///
-/// Log time may be behind: after a rest it goes on from where it was. So by as much as it was behind
-/// at the entry before, the silence is to be looked for earlier.
-fn gap_is_counted(
-    history: &History,
-    entry: &AppliedEntry,
-    (index, earlier): (u64, acd::time::Clocks),
-    now: acd::time::Clocks,
-    findings: &mut Findings,
-) {
-    let counted = now.gaps.0 - earlier.gaps.0;
-    let applied = history.applied_at.get(&index).map_or(0, |at| history.began.0 + at);
-    let behind = applied.saturating_sub(earlier.now.0);
-    let in_log = |virtual_time: u64| (history.began.0 + virtual_time).saturating_sub(behind);
-    for (from, to) in &history.leaderless {
-        let from = in_log(*from).max(earlier.now.0);
-        let silent = in_log(*to).min(now.now.0).saturating_sub(from);
-        if silent > counted + SLACK {
-            findings.at_index(entry.index, || {
-                format!("nobody could be heard for {silent} ms, and {counted} ms were taken off")
-            });
-        }
-    }
+/// Entries are stamped when they are written, so a silence is looked for between the writing of the
+/// one and of the other: when they are committed, and by whom, does not matter. Log time may be
+/// slower than time, as with a slow clock, or stand still, as over a rest of the whole cluster: a
+/// silence counts for as much of it as there was. It is never faster for long: where it leaps, it is
+/// set, and what was leapt over is a gap.
+fn silence(history: &History, (before, after): (u64, u64), passed: u64) -> u64 {
+    let written = |index| history.written_at.get(&index).copied();
+    let (Some(began), Some(ended)) = (written(before), written(after)) else { return 0 };
+    let within = |(from, to): &(u64, u64)| (*to).min(ended).saturating_sub((*from).max(began));
+    let silent: u64 = history.leaderless.iter().map(within).sum();
+    let all = ended.saturating_sub(began);
+    if passed >= all { silent } else { silent * passed / all }
 }
 
 fn offered(ledger: &Ledger, id: &ContactId, event: &Event) -> Result<(), String> {

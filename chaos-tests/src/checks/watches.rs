@@ -1,5 +1,5 @@
 //! I7: what a watch is told is in the order of the log, each entry once and whole, without gaps
-//! but those that it is told of.
+//! but those that it is told of; and it is told, for as long as it wants to be.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,23 @@ use super::ledger::{self, Ledger};
 use super::{Findings, Verdict, contacts};
 use crate::history::{Contacts, History, Log, ResumeToken, Told, Watched};
 
+/// How long a healthy cluster may take to commit an entry and to tell everybody of it, in ms.
+const TELLING_MS_MAX: u64 = 1_000;
+
 /// I7.
 pub(super) fn complete(history: &History, log: &Log) -> Verdict {
     let mut findings = Findings::default();
     let mut told_anything = false;
+    let due = due_in_the_end(history, log);
     for (name, watched) in &history.watches {
-        told_anything |= follow(name, watched, log, &mut findings);
+        let followed = follow(name, watched, log, &mut findings);
+        told_anything |= followed.told_anything;
+        if let (Some(due), false) = (due, followed.is_closed)
+            && !matches!(followed.cursor, Cursor::At(at) if at.index >= due)
+        {
+            let why = || format!("it was never told of {due}, nor that it is over");
+            findings.at(why, || format!("watch {name} in the end"));
+        }
     }
     lists(history, log, &mut findings);
     let verdict = findings.verdict();
@@ -30,12 +41,32 @@ enum Cursor {
     At(ResumeToken),
 }
 
-/// Follows one watch; whether it was told of an entry.
-fn follow(name: &str, watched: &Watched, log: &Log, findings: &mut Findings) -> bool {
+/// How a watch ended.
+struct Followed {
+    cursor: Cursor,
+    told_anything: bool,
+    /// Nobody wanted to see more.
+    is_closed: bool,
+}
+
+/// The last entry with events that everybody has had time to be told of.
+fn due_in_the_end(history: &History, log: &Log) -> Option<u64> {
+    let noted = history.ending.as_ref()?.noted;
+    let in_time = |index: &u64| {
+        history.written_at.get(index).is_some_and(|written| written + TELLING_MS_MAX <= noted)
+    };
+    let mut with_events = log.entries.iter().rev().filter(|(_, entry)| !entry.events.is_empty());
+    with_events.find(|(index, _)| in_time(index)).map(|(index, _)| *index)
+}
+
+/// Follows one watch.
+fn follow(name: &str, watched: &Watched, log: &Log, findings: &mut Findings) -> Followed {
     let mut cursor = Cursor::Nowhere;
     let mut told_anything = false;
+    let mut is_closed = false;
     for (time, told) in watched {
         let place = || format!("watch {name} at {time} ms");
+        is_closed = matches!(told, Told::Closed);
         match told {
             Told::Asked { from, .. } => {
                 cursor = from.map_or(Cursor::Nowhere, Cursor::At);
@@ -75,10 +106,10 @@ fn follow(name: &str, watched: &Watched, log: &Log, findings: &mut Findings) -> 
                 }
             }
             Told::Compacted => cursor = Cursor::Nowhere,
-            Told::Ended => {}
+            Told::Ended | Told::Closed => {}
         }
     }
-    told_anything
+    Followed { cursor, told_anything, is_closed }
 }
 
 /// Lists are of the state at their index.

@@ -34,9 +34,11 @@ impl Hasher {
 }
 
 pub(super) fn of(history: &History) -> u128 {
-    let History { began, operations, runs, watches, leaderless, applied_at, ending } = history;
+    let History { began, operations, runs, watches, leaderless, slow_disks, written_at, ending } =
+        history;
     let mut out = Hasher(Xxh3::new());
-    out.item(&(began, operations.len(), runs.len(), watches.len(), leaderless, applied_at));
+    out.item(&(began, operations.len(), runs.len(), watches.len()));
+    out.item(&(leaderless, slow_disks, written_at));
     for operation in operations {
         let super::Operation { client, node, called, returned, submission, outcome } = operation;
         out.item(&(client, node, called, returned, outcome));

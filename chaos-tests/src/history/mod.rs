@@ -10,7 +10,9 @@
 //!   started → run                each start of a replica, before it applies anything
 //!   restored(run, index, hash)   it installed a snapshot
 //!   applied(run, entry)          it applied an entry with commands; entries of Raft's own are left out
+//!   written(index, at)           an entry was first in anybody's log then
 //!   leaderless(from, to)         the faults let nobody lead
+//!   slow_disks(from, to)         all disks were slow, and nothing else was wrong
 //!   healed, ended(nodes)         the last fault is taken back; how it all looks at rest
 //! ```
 
@@ -19,6 +21,7 @@ mod log;
 mod recorder;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use acd::Centre;
@@ -29,6 +32,7 @@ use acd::ids::{AgentId, ContactId, OfferToken};
 use acd::rejection::Rejection;
 use acd::reply::Reply;
 use acd::time::LogTime;
+use node::storage::records::LoggedRecord;
 
 pub use log::{Conflict, Log};
 pub use recorder::Recorder;
@@ -225,6 +229,8 @@ pub enum Told {
     Compacted,
     /// The connection is gone.
     Ended,
+    /// Whoever watched wants to see no more.
+    Closed,
 }
 
 /// What one watch was told, in order, with the time.
@@ -243,6 +249,23 @@ pub struct FinalNode {
     pub hash: u128,
     /// The live contacts there.
     pub contacts: Contacts,
+    /// Its log begins after this entry; none: it has all of it.
+    pub purged: Option<u64>,
+    /// The records on its disk; none: it keeps none.
+    pub records: Option<FinalRecords>,
+}
+
+/// The records on a node's disk after healing.
+#[derive(Clone, Debug, Default)]
+pub struct FinalRecords {
+    /// Up to which entry its segments go; none: there are none.
+    pub covered_to: Option<u64>,
+    /// Entries up to there that no segment covers.
+    pub missing: Vec<RangeInclusive<u64>>,
+    /// What keeps the records from being read.
+    pub damaged: Option<String>,
+    /// All records.
+    pub records: Vec<LoggedRecord>,
 }
 
 /// How it all looked in the end.
@@ -269,8 +292,11 @@ pub struct History {
     pub watches: BTreeMap<String, Watched>,
     /// Times in which the faults let no node lead, in virtual time.
     pub leaderless: Vec<(u64, u64)>,
-    /// When each entry was applied first, by anybody, in virtual time.
-    pub applied_at: BTreeMap<u64, u64>,
+    /// Times in which all disks were slow and nothing else was wrong, in virtual time.
+    pub slow_disks: Vec<(u64, u64)>,
+    /// When each entry was first in anybody's log, in virtual time. Its stamp is from that moment,
+    /// however long it took to be committed.
+    pub written_at: BTreeMap<u64, u64>,
     /// How it ended; none: it was never noted.
     pub ending: Option<Ending>,
 }

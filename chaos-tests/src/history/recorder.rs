@@ -107,12 +107,17 @@ impl Recorder {
         self.inner().history.runs[run].acts.push(ReplicaAct::Restored { index, hash });
     }
 
+    /// An entry was first in anybody's log then; if nobody says, when it was applied first.
+    pub fn written(&self, index: u64, at: u64) {
+        self.inner().history.written_at.entry(index).or_insert(at);
+    }
+
     /// The replica applied an entry.
     pub fn applied(&self, run: usize, entry: AppliedEntry) {
         let now = self.now();
         let mut inner = self.inner();
         let inner = &mut *inner;
-        inner.history.applied_at.entry(entry.index).or_insert(now);
+        inner.history.written_at.entry(entry.index).or_insert(now);
         let known = inner.known.entry(entry.index);
         let entry = match known {
             std::collections::btree_map::Entry::Occupied(known) if **known.get() == entry => {
@@ -165,11 +170,21 @@ impl Recorder {
         self.told(watch, Told::Ended);
     }
 
+    /// Whoever watched wants to see no more.
+    pub fn watch_closed(&self, watch: &str) {
+        self.told(watch, Told::Closed);
+    }
+
     // -- Faults -----------------------------------------------------------------------------------
 
     /// From `from` to `to`, in virtual time, the faults let no node lead.
     pub fn leaderless(&self, from: u64, to: u64) {
         self.inner().history.leaderless.push((from, to));
+    }
+
+    /// From `from` to `to`, in virtual time, all disks were slow and nothing else was wrong.
+    pub fn slow_disks(&self, from: u64, to: u64) {
+        self.inner().history.slow_disks.push((from, to));
     }
 
     /// The last fault is taken back.

@@ -24,6 +24,11 @@ const GAP: Range<Duration> = Duration::from_millis(300)..Duration::from_millis(3
 /// A fault shorter than this is not worth its while.
 const SHORTEST: Duration = Duration::from_millis(100);
 
+/// What an fsync takes while all disks are slow: with the profile `city` longer than the lease, with
+/// `metro` about as long or longer.
+pub const FSYNC_OF_SLOW_DISKS: Range<Duration> =
+    Duration::from_millis(400)..Duration::from_millis(800);
+
 /// Something that goes wrong for a while.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
@@ -115,6 +120,8 @@ pub enum Fault {
         /// How long.
         takes: Duration,
     },
+    /// All disks take long to sync: longer than a leader may go unheard.
+    SlowDisks,
     /// Leadership is handed to a node.
     TransferLeader {
         /// Which.
@@ -139,7 +146,7 @@ pub struct AtAppend {
 
 impl Fault {
     /// Names of all faults.
-    pub const NAMES: [&str; 16] = [
+    pub const NAMES: [&str; 17] = [
         "crash",
         "crash_at_append",
         "kill",
@@ -154,6 +161,7 @@ impl Fault {
         "drift",
         "wall_jump",
         "slow_fsync",
+        "slow_disks",
         "transfer_leader",
         "snapshot",
     ];
@@ -175,6 +183,7 @@ impl Fault {
             Self::Drift { .. } => "drift",
             Self::WallJump { .. } => "wall_jump",
             Self::SlowFsync { .. } => "slow_fsync",
+            Self::SlowDisks => "slow_disks",
             Self::TransferLeader { .. } => "transfer_leader",
             Self::Snapshot { .. } => "snapshot",
         }
@@ -229,6 +238,7 @@ impl Fault {
                 let takes = Duration::from_millis(rng.random_range(10..500));
                 Self::SlowFsync { node, takes }
             }
+            "slow_disks" => Self::SlowDisks,
             "transfer_leader" => Self::TransferLeader { to: node },
             _ => Self::Snapshot { node },
         }
@@ -266,8 +276,14 @@ pub fn plan_of(names: &[&str], seed: u64, window: Duration, nodes: &[u64]) -> Ve
             return plan;
         }
         let fault = Fault::draw(names[rng.random_range(0..names.len())], nodes, &mut rng);
-        // Short ones are more common than long ones, which let little happen meanwhile.
-        let lasts = rng.random_range(SHORTEST..longest).min(rng.random_range(SHORTEST..longest));
+        let (one, other) =
+            (rng.random_range(SHORTEST..longest), rng.random_range(SHORTEST..longest));
+        let lasts = match fault {
+            // As long as several commits take.
+            Fault::SlowDisks => one.max(other),
+            // Short ones are more common than long ones, which let little happen meanwhile.
+            _ => one.min(other),
+        };
         plan.push(Planned { at, lasts, fault });
     }
 }
@@ -293,6 +309,16 @@ pub trait Subject: Send + Sync + 'static {
     fn log(&self, node: u64) -> SimLog;
     /// A node's disk, if it has one.
     fn disk(&self, node: u64) -> Option<SimDisk>;
+}
+
+/// Sets how long the logs and disks of nodes take to sync.
+pub fn set_fsync<S: Subject>(subject: &S, nodes: &[u64], takes: Range<Duration>) {
+    for node in nodes {
+        subject.log(*node).set_fsync(takes.clone());
+        if let Some(disk) = subject.disk(*node) {
+            disk.set_fsync(takes.clone());
+        }
+    }
 }
 
 /// Carries a plan out, and returns when its last fault has ended, with how many of each name there
@@ -437,16 +463,14 @@ impl<S: Subject> Injector<S> {
                 world.jump_wall_ms(Host::Node(*node), -*by_ms);
             }
             Fault::SlowFsync { node, takes } => {
-                let slow = *takes..*takes * 2;
-                subject.log(*node).set_fsync(slow.clone());
-                if let Some(disk) = subject.disk(*node) {
-                    disk.set_fsync(slow);
-                }
+                set_fsync(&**subject, &[*node], *takes..*takes * 2);
                 world.sleep(lasts).await;
-                subject.log(*node).set_fsync(FSYNC);
-                if let Some(disk) = subject.disk(*node) {
-                    disk.set_fsync(FSYNC);
-                }
+                set_fsync(&**subject, &[*node], FSYNC);
+            }
+            Fault::SlowDisks => {
+                set_fsync(&**subject, &self.nodes, FSYNC_OF_SLOW_DISKS);
+                world.sleep(lasts).await;
+                set_fsync(&**subject, &self.nodes, FSYNC);
             }
             Fault::TransferLeader { to } => subject.transfer_leader(*to).await,
             Fault::Snapshot { node } => subject.snapshot(*node).await,

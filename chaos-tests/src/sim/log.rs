@@ -38,6 +38,24 @@ pub struct SimLog {
     host: Host,
 }
 
+/// When each entry was first in any log, in virtual time. Clones share it.
+#[derive(Clone, Default)]
+pub struct Appends(Arc<Mutex<BTreeMap<LogId, Duration>>>);
+
+impl Appends {
+    fn note(&self, entries: &[Entry], now: Duration) {
+        let mut first = lock(&self.0);
+        for entry in entries {
+            first.entry(entry.log_id).or_insert(now);
+        }
+    }
+
+    /// When an entry was first appended; none: to none of the logs that were told to note it.
+    pub fn first(&self, entry: LogId) -> Option<Duration> {
+        lock(&self.0).get(&entry).copied()
+    }
+}
+
 /// Wrong ways to keep a log, to see that tests find them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mutations {
@@ -63,6 +81,7 @@ struct Log {
     fsync: Range<Duration>,
     read_limit_bytes: usize,
     mutations: Mutations,
+    noted: Appends,
     appends: u64,
     crash_at_append: Option<u64>,
     write_error: Option<io::ErrorKind>,
@@ -171,6 +190,7 @@ impl SimLog {
             fsync: FSYNC,
             read_limit_bytes: READ_LIMIT_BYTES,
             mutations: Mutations::default(),
+            noted: Appends::default(),
             appends: 0,
             crash_at_append: None,
             write_error: None,
@@ -203,6 +223,11 @@ impl SimLog {
         self.log().mutations = mutations;
     }
 
+    /// Notes the time of each append from now on.
+    pub fn note_appends(&self, into: Appends) {
+        self.log().noted = into;
+    }
+
     /// Makes every write fail, or no longer.
     pub fn fail_writes(&self, with: Option<io::ErrorKind>) {
         self.log().write_error = with;
@@ -233,6 +258,11 @@ impl SimLog {
     pub fn durable_state(&self) -> (Option<LogId>, Option<LogId>) {
         let log = self.log();
         (log.durable.last(), log.durable.purged)
+    }
+
+    /// The last purged entry, as a reader sees it.
+    pub fn purged(&self) -> Option<LogId> {
+        self.log().now.purged
     }
 
     /// The vote that a power cut cannot take.
@@ -389,7 +419,10 @@ impl RaftLogStorage<SimTypes> for SimLog {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let at = self.write(Operation::Append(entries.into_iter().collect()))?;
+        let entries: Vec<_> = entries.into_iter().collect();
+        let (noted, now) = (self.log().noted.clone(), self.world.now());
+        noted.note(&entries, now);
+        let at = self.write(Operation::Append(entries))?;
         let crashes = {
             let mut log = self.log();
             log.appends += 1;

@@ -49,6 +49,8 @@ pub const CONNECT_RETRY: Duration = Duration::from_secs(1);
 pub const WINDOW_BYTES: usize = 1 << 20;
 /// Connections a listener has not yet accepted.
 pub const BACKLOG: usize = 128;
+/// Longer under way than segments of links without faults.
+const LATE: Duration = Duration::from_millis(20);
 
 /// One direction between two hosts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -85,6 +87,15 @@ struct Net {
     connections: BTreeMap<u64, Connection>,
     next_connection: u64,
     next_port: u16,
+    /// Segments that were long under way.
+    late: Vec<Late>,
+}
+
+/// A segment that was read long after it was sent.
+struct Late {
+    from: Host,
+    sent_at: Duration,
+    read_at: Duration,
 }
 
 struct Backlog {
@@ -340,6 +351,7 @@ impl Network {
             connections: BTreeMap::new(),
             next_connection: 0,
             next_port: 40_000,
+            late: Vec::new(),
         }));
         let network = Self { net, world: world.clone() };
         let weak: Weak<_> = Arc::downgrade(&network.net);
@@ -383,6 +395,14 @@ impl Network {
     pub fn set_link(&self, from: Host, to: Host, link: Link) {
         self.world.event(format_args!("link {from} to {to}: {link:?}"));
         self.net().links.insert((from, to), link);
+    }
+
+    /// When something was last read that a host had sent by some time, and that was long under way:
+    /// a host that is gone may be heard of for a while.
+    pub fn last_heard(&self, from: Host, sent_by: Duration) -> Option<Duration> {
+        let net = self.net();
+        let late = net.late.iter().filter(|late| late.from == from && late.sent_at <= sent_by);
+        late.map(|late| late.read_at).max()
     }
 
     /// Makes one direction behave by the default again.
@@ -738,9 +758,8 @@ impl AsyncRead for SimStream {
             let now = this.network.world.now();
             let due = {
                 let mut net = this.network.net();
-                let ack_cut = net
-                    .direction(this.connection, this.end)
-                    .is_some_and(|(here, there)| net.is_cut(here, there));
+                let way = net.direction(this.connection, this.end);
+                let ack_cut = way.is_some_and(|(here, there)| net.is_cut(here, there));
                 let Some(connection) = net.connections.get_mut(&this.connection) else {
                     return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
                 };
@@ -749,6 +768,7 @@ impl AsyncRead for SimStream {
                 }
                 let pipe = &mut connection.pipes[1 - this.end];
                 let before = buffer.filled().len();
+                let mut sent_at = None;
                 while buffer.remaining() > 0
                     && let Some(segment) = pipe.segments.front_mut()
                     && segment.arrives_at.is_some_and(|at| at <= now)
@@ -762,6 +782,7 @@ impl AsyncRead for SimStream {
                     let taken = unread.len().min(buffer.remaining());
                     buffer.put_slice(&unread[..taken]);
                     segment.read += taken;
+                    sent_at = Some(segment.sent_at);
                     pipe.bytes -= taken;
                     if ack_cut {
                         pipe.unacknowledged += taken;
@@ -773,6 +794,11 @@ impl AsyncRead for SimStream {
                 let taken = buffer.filled().len() - before;
                 if taken > 0 {
                     let writer = connection.ends[1 - this.end].write_waker.take();
+                    if let (Some((_, from)), Some(sent_at)) = (way, sent_at)
+                        && now > sent_at + LATE
+                    {
+                        net.late.push(Late { from, sent_at, read_at: now });
+                    }
                     drop(net);
                     if !ack_cut && let Some(writer) = writer {
                         writer.wake();

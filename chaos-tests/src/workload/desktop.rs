@@ -83,6 +83,8 @@ pub(super) async fn work<D: Door, RT: AsyncRuntime>(
     desktop.note_between(8_000, 30_000, Act::LogIn);
     desktop.note_between(5_000, 25_000, Act::Break);
     desktop.run::<RT>().await;
+    let patience = desktop.client.plan.patience;
+    desktop.view.follow::<RT>(patience).await;
 }
 
 impl<D: Door> Desktop<D> {

@@ -68,6 +68,8 @@ pub(super) async fn work<D: Door, RT: AsyncRuntime>(client: Client<D>, at: usize
     let first = front_end.client.dice.between(6_000, 12_000);
     front_end.note(first, Act::Detach);
     front_end.run::<RT>().await;
+    let patience = front_end.client.plan.patience;
+    front_end.view.follow::<RT>(patience).await;
 }
 
 impl<D: Door> FrontEnd<D> {

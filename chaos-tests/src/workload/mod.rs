@@ -178,7 +178,7 @@ impl<D: Door> Floor<D> {
     }
 
     /// Ends the arrivals and serves everybody who is left; whether nobody is left `within` this
-    /// time. Everybody goes home then.
+    /// time. Nobody asks for anything then; they watch on to the end of the run.
     pub async fn finish<RT: AsyncRuntime>(&self, within: Duration) -> bool {
         self.phases.enter(Phase::Finishing);
         let mut client = self.client("closer");
@@ -189,11 +189,11 @@ impl<D: Door> Floor<D> {
             RT::sleep(Duration::from_millis(500)).await;
             let at = client.dice.below(64) as usize;
             let mut view = View::new(&client, "closer", at);
-            if !view.ready::<RT>(self.plan.patience).await {
-                continue;
+            if view.ready::<RT>(self.plan.patience).await {
+                let seen = RT::timeout(self.plan.patience, view.next()).await;
+                emptied = matches!(seen, Ok(Seen::Listed { contacts, .. }) if contacts.is_empty());
             }
-            let seen = RT::timeout(self.plan.patience, view.next()).await;
-            emptied = matches!(seen, Ok(Seen::Listed { contacts, .. }) if contacts.is_empty());
+            view.close();
         }
         self.phases.enter(Phase::Over);
         emptied

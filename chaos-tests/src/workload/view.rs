@@ -9,6 +9,9 @@ use super::client::Client;
 use super::{Door, Seen, Watch};
 use crate::history::{Recorder, ResumeToken};
 
+/// How soon a watch is opened again by somebody who only watches.
+const REOPEN_AFTER: Duration = Duration::from_millis(200);
+
 /// A watch that goes on.
 pub(crate) struct View<D: Door> {
     name: String,
@@ -52,6 +55,22 @@ impl<D: Door> View<D> {
             self.end();
         }
         self.open.is_some()
+    }
+
+    /// Sees what there is to see for as long as there is anything.
+    pub(crate) async fn follow<RT: AsyncRuntime>(mut self, patience: Duration) {
+        loop {
+            if self.ready::<RT>(patience).await {
+                let _recorded = self.next().await;
+            } else {
+                RT::sleep(REOPEN_AFTER).await;
+            }
+        }
+    }
+
+    /// Wants to see no more.
+    pub(crate) fn close(self) {
+        self.recorder.watch_closed(&self.name);
     }
 
     fn end(&mut self) {

@@ -103,6 +103,8 @@ pub fn play(seed: u64, broken: Broken) -> History {
             applied: replica.applied,
             hash: replica.centre.state_hash(),
             contacts: contacts_of(&replica.centre),
+            purged: None,
+            records: None,
         });
         recorder.ended(ending.collect());
         recorder.history()

@@ -101,8 +101,24 @@ impl Story {
 
     /// A client asks, and both replicas apply it.
     pub fn ask(&mut self, submission: Submission) -> Answer {
+        let stamp = LogTime(MORNING + self.recorder.now());
+        self.apply(submission, stamp)
+    }
+
+    /// What somebody asked is written and stamped; then nobody leads for so long, and whoever leads
+    /// after that commits it.
+    pub fn in_flight(&mut self, who: &str, command: impl Into<Command>, silence_ms: u64) {
+        let from = self.recorder.now();
+        self.recorder.written(self.index + 1, from);
+        self.pass(silence_ms);
+        self.recorder.leaderless(from, self.recorder.now());
+        let submission = Submission::new(principal(who), command.into());
+        self.apply(submission, LogTime(MORNING + from)).expect("it is carried out");
+    }
+
+    fn apply(&mut self, submission: Submission, stamp: LogTime) -> Answer {
         self.index += 1;
-        let (index, stamp) = (self.index, LogTime(MORNING + self.recorder.now()));
+        let index = self.index;
         let operation = self.recorder.called("client", 1, submission.clone());
         let mut events = Vec::new();
         let answer = self.centre.apply(index, stamp, submission.clone(), &mut events);
@@ -160,8 +176,7 @@ impl Story {
         let from = self.recorder.now();
         self.pass(ms);
         self.recorder.leaderless(from, self.recorder.now());
-        let (leader, gap) = (NodeId(1), Millis(ms));
-        self.must("node-1", ClusterCommand::TermStarted { leader, gap });
+        self.term(ms);
     }
 
     /// Both replicas go on from a snapshot.
@@ -171,6 +186,12 @@ impl Story {
             *run = self.recorder.started(at as u64 + 1);
             self.recorder.restored(*run, self.index, hash);
         }
+    }
+
+    /// A leader begins its term, and says how long nobody could be heard.
+    pub fn term(&mut self, gap_ms: u64) {
+        let (leader, gap) = (NodeId(1), Millis(gap_ms));
+        self.must("node-1", ClusterCommand::TermStarted { leader, gap });
     }
 
     /// The history, after everybody who is left was let go and a last command.
@@ -188,6 +209,8 @@ impl Story {
             applied: self.index,
             hash: self.centre.state_hash(),
             contacts: contacts_of(&self.centre),
+            purged: None,
+            records: None,
         };
         self.recorder.ended(vec![node(1), node(2)]);
         self.recorder.history()
@@ -240,7 +263,7 @@ pub fn offer_in<'a>(entry: &'a mut AppliedEntry, id: &str) -> &'a mut Event {
 
 /// What one check says.
 pub fn verdict(history: &History, invariant: Invariant) -> Verdict {
-    let bounds = Bounds { fresh_write: 10_000, drained: 120_000 };
+    let bounds = Bounds { drained: 120_000, ..Bounds::default() };
     judge(history, bounds).remove(&invariant).expect("every invariant is judged")
 }
 
