@@ -26,8 +26,8 @@ use crate::time::{AttendedTime, Millis};
 /// [`samples::variant`].
 macro_rules! variants {
     (
-        $($group:ident.$part:tt: $inner:ident { $($variant:ident),+ $(,)? })+
         Event { $($other:ident),+ $(,)? }
+        $($group:ident.$part:tt: $inner:ident { $($variant:ident),+ $(,)? })+
     ) => {
         const VARIANTS: &[&str] = &[
             $($(concat!(stringify!($inner), "::", stringify!($variant))),+,)+
@@ -46,6 +46,11 @@ macro_rules! variants {
 }
 
 variants! {
+    Event {
+        Site, DrainDeadline, QueueClosed, QueueReopened, Config, NodeAdded, NodeRemoved, NodeLost,
+        IngressStreams, TermStarted, TimeSet, Checkpoint, Diverged, VersionRaised, VersionUnknown,
+        Audit,
+    }
     Contact.what: ContactEvent {
         Enqueued, Queued, Scheduled, StepReached, PlaceChanged, Spilled, PreferredGivenUp, Offered,
         OfferEnded, Accepted, Connected, Held, Retrieved, WrapUpStarted, Transferred, Overflowed,
@@ -57,11 +62,6 @@ variants! {
         MediumOpened, Moved, MoveEnded,
     }
     Alarm.0: Alarm { CalendarEnds, DrainExpiredUnwell }
-    Event {
-        Site, DrainDeadline, QueueClosed, QueueReopened, Config, NodeAdded, NodeRemoved, NodeLost,
-        IngressStreams, TermStarted, TimeSet, Checkpoint, Diverged, VersionRaised, VersionUnknown,
-        Audit,
-    }
 }
 
 /// At least one sample of every event, with every optional part present and absent.
@@ -410,7 +410,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn random_bytes_are_no_event_or_a_sound_one(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn random_bytes_are_refused_or_sound(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         refused_or_sound(&bytes);
     }
 
