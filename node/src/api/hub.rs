@@ -9,14 +9,14 @@
 //! However many are attached, one task follows the ring, and looks at each event once: it costs a
 //! lookup of the agent or the contact in the state, and one of who is attached. Whose contact it is
 //! says the state, so nothing is kept here per contact. A desktop is told what is true (see
-//! [`desk`](super::desk)), a front end what happened, from the entry on that was applied when it
+//! `desk`), a front end what happened, from the entry on that was applied when it
 //! attached.
 //!
 //! Attaching looks at the state and takes its place in one step, under the lock that each entry is
 //! told under: nothing falls between what a party was told first and what follows.
 //!
 //! Whatever ends a place here without the cluster's knowledge leaves a debt: see
-//! [`reaper`](super::reaper).
+//! `reaper`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -38,8 +38,11 @@ use super::reaper::Debts;
 use crate::replica::{Ended, EntryEvents, State, View, Watch};
 use crate::shutdown::Shutdown;
 
+mod places;
 #[cfg(test)]
 mod tests;
+
+pub(super) use places::{Attaching, DeskPlace, Joining, LinePlace};
 
 /// Messages that may wait for a desktop: an agent has at most 80 contacts, so this is all of them
 /// three times over.
@@ -70,11 +73,13 @@ struct Routes {
     desks: BTreeMap<AgentId, OpenDesk>,
     /// Log-ins under way.
     joining: BTreeMap<AgentId, u32>,
-    /// Agents of whom a log-in was left without its outcome, which may still come to be.
+    /// Agents of whom a log-in was left without its outcome, which may still come to be. Never more
+    /// than there are on the roster; one stays for the life of the node, for nobody can say until
+    /// when a log entry may come to be committed.
     doubtful: BTreeSet<AgentId>,
     /// Front ends with streams to this node, open or being opened.
     ingresses: BTreeMap<PrincipalId, FrontEnd>,
-    /// The same as for agents.
+    /// The same of front ends: principals with roles.
     doubtful_ingresses: BTreeSet<PrincipalId>,
     /// The number of the last stream.
     last_line: u64,
@@ -169,7 +174,7 @@ impl Hub {
                         && let Some(ingress) = ingress_of(centre, contact, what)
                         && let Some(front_end) = routes.ingresses.get_mut(ingress)
                     {
-                        let is_idle = front_end.tell(entry.index, event);
+                        let is_idle = front_end.tell(ingress, entry.index, event);
                         if is_idle {
                             let ingress = ingress.clone();
                             routes.line_is_gone(&self.debts, &ingress);
@@ -352,6 +357,14 @@ impl Routes {
         }
     }
 
+    /// A log-in may come to be that nobody will hear of. Names that are on no roster cannot be logged
+    /// in.
+    fn doubt_agent(&mut self, centre: &Centre, agent: &AgentId) {
+        if centre.agent(agent).is_some() {
+            self.doubtful.insert(agent.clone());
+        }
+    }
+
     /// Whether a log-in that nobody heard the outcome of came to be: then it is a session without a
     /// stream.
     fn check_doubt(&mut self, hub: &Hub, centre: &Centre, agent: &AgentId) {
@@ -409,7 +422,7 @@ fn cut_off(waiting_max: usize) -> Status {
 
 impl FrontEnd {
     /// Tells every stream an event. Whether the last stream was cut off by that.
-    fn tell(&mut self, index: u64, event: &Event) -> bool {
+    fn tell(&mut self, ingress: &PrincipalId, index: u64, event: &Event) -> bool {
         if self.lines.is_empty() {
             return false;
         }
@@ -422,7 +435,7 @@ impl FrontEnd {
             }
             let told = line.outbox.tell(IngressEvent { index, event: Some(happened.clone()) });
             if told == Err(TooMany) {
-                tracing::info!("stream of a front end cut off: it does not read");
+                tracing::info!(%ingress, "stream cut off: the front end does not read");
                 line.outbox.fail(cut_off(INGRESS_WAITING_MAX));
             }
             told.is_ok()
@@ -435,253 +448,5 @@ impl Line {
     fn compact(self, index: u64) {
         let compacted = ingress_event::Event::Compacted(ingress_event::Compacted {});
         self.outbox.end(IngressEvent { index, event: Some(compacted) });
-    }
-}
-
-// -- Sessions -----------------------------------------------------------------------------------
-
-/// A log-in under way. However it ends, a session that came of it and has no stream is reported as
-/// lost.
-pub(super) struct Joining {
-    hub: Arc<Hub>,
-    agent: AgentId,
-    /// A log-in was sent, and nobody knows what became of it.
-    in_doubt: bool,
-    /// A session is open that has no place yet.
-    session: Option<SessionEpoch>,
-}
-
-impl Hub {
-    /// Before a log-in is sent.
-    pub(super) fn joining(self: &Arc<Self>, agent: AgentId) -> Joining {
-        *self.routes().joining.entry(agent.clone()).or_default() += 1;
-        Joining { hub: self.clone(), agent, in_doubt: false, session: None }
-    }
-}
-
-impl Joining {
-    /// A log-in is sent, perhaps more than once.
-    pub(super) fn sent(&mut self) {
-        self.in_doubt = true;
-    }
-
-    /// Nobody will ever say what became of one of them.
-    pub(super) fn doubt(&self) {
-        self.hub.routes().doubtful.insert(self.agent.clone());
-    }
-
-    /// The last one came to nothing.
-    pub(super) fn came_to_nothing(&mut self) {
-        self.in_doubt = false;
-    }
-
-    /// It opened this session.
-    pub(super) fn opened(&mut self, epoch: SessionEpoch) {
-        self.in_doubt = false;
-        self.session = Some(epoch);
-    }
-
-    /// Takes the session's place. The state must have the entry that opened it. `opened` is told to
-    /// the outbox.
-    ///
-    /// # Errors
-    ///
-    /// Why the session is over already.
-    pub(super) fn take_place(
-        mut self,
-        outbox: Arc<Outbox<DesktopEvent>>,
-    ) -> Result<DeskPlace, Why> {
-        // A session that was not opened is not there.
-        let epoch = self.session.ok_or(Why::Lost)?;
-        let hub = self.hub.clone();
-        let mut routes = hub.routes();
-        if routes.is_closed {
-            // The session is reported as lost when this is dropped, after the lock.
-            drop(routes);
-            return Err(Why::NodeEnding);
-        }
-        let placed = {
-            let view = hub.state.view();
-            let (centre, index) = (view.centre(), index_of(&view));
-            desk::present(centre, &self.agent, epoch)
-                .map_err(|why| why.unwrap_or(Why::Lost))
-                .map(|agent| (Desk::open(centre, index, agent, epoch), index))
-        };
-        let ((desk, opened), index) = match placed {
-            Ok(placed) => placed,
-            Err(why) => {
-                self.session = None;
-                drop(routes);
-                return Err(why);
-            }
-        };
-        self.session = None;
-        routes.end_desk(&self.agent, index, Why::TakenOver);
-        outbox.tell_anew(opened);
-        routes.desks.insert(self.agent.clone(), OpenDesk { epoch, desk, outbox });
-        routes.taken += 1;
-        drop(routes);
-        Ok(DeskPlace { hub: self.hub.clone(), agent: self.agent.clone(), epoch, is_over: false })
-    }
-}
-
-impl Drop for Joining {
-    fn drop(&mut self) {
-        let mut routes = self.hub.routes();
-        if let Some(under_way) = routes.joining.get_mut(&self.agent) {
-            *under_way -= 1;
-            if *under_way == 0 {
-                routes.joining.remove(&self.agent);
-            }
-        }
-        if let Some(epoch) = self.session {
-            self.hub.debts.owe_session(self.agent.clone(), epoch);
-        }
-        if self.in_doubt {
-            routes.doubtful.insert(self.agent.clone());
-        }
-        if routes.doubtful.contains(&self.agent) {
-            let view = self.hub.state.view();
-            routes.check_doubt(&self.hub, view.centre(), &self.agent);
-        }
-    }
-}
-
-/// A session's place. Dropped, the session is reported as lost, unless it is over.
-pub(super) struct DeskPlace {
-    hub: Arc<Hub>,
-    agent: AgentId,
-    epoch: SessionEpoch,
-    is_over: bool,
-}
-
-impl DeskPlace {
-    /// The fence.
-    pub(super) fn epoch(&self) -> SessionEpoch {
-        self.epoch
-    }
-
-    /// The cluster knows that the session is over.
-    pub(super) fn logged_out(&mut self) {
-        self.is_over = true;
-    }
-}
-
-impl Drop for DeskPlace {
-    fn drop(&mut self) {
-        let mut routes = self.hub.routes();
-        routes.taken -= 1;
-        if routes.desks.get(&self.agent).is_none_or(|open| open.epoch != self.epoch) {
-            return; // Ended from here.
-        }
-        routes.desks.remove(&self.agent);
-        if !self.is_over {
-            tracing::debug!(agent = %self.agent, epoch = self.epoch.0, "session lost: its stream broke");
-            self.hub.debts.owe_session(self.agent.clone(), self.epoch);
-        }
-    }
-}
-
-// -- Front ends ---------------------------------------------------------------------------------
-
-/// A stream of a front end that is being opened.
-pub(super) struct Attaching {
-    hub: Arc<Hub>,
-    ingress: PrincipalId,
-    in_doubt: bool,
-}
-
-impl Hub {
-    /// Before a front end's stream is reported.
-    ///
-    /// # Errors
-    ///
-    /// If it has as many as it may have.
-    pub(super) fn attaching(self: &Arc<Self>, ingress: PrincipalId) -> Result<Attaching, NoPlace> {
-        let mut routes = self.routes();
-        if routes.is_closed {
-            return Err(NoPlace::Closed);
-        }
-        let front_end = routes.ingresses.entry(ingress.clone()).or_default();
-        if front_end.attaching + front_end.lines.len() >= STREAMS_PER_INGRESS_MAX {
-            return Err(NoPlace::TooMany);
-        }
-        front_end.attaching += 1;
-        drop(routes);
-        self.debts.forgive_detach(&ingress);
-        Ok(Attaching { hub: self.clone(), ingress, in_doubt: false })
-    }
-
-    /// Whether a front end has a stream here, or is about to.
-    pub(super) fn has_streams_of(&self, ingress: &PrincipalId) -> bool {
-        self.routes().ingresses.contains_key(ingress)
-    }
-}
-
-impl Attaching {
-    /// The stream is being reported.
-    pub(super) fn sent(&mut self) {
-        self.in_doubt = true;
-    }
-
-    /// What became of that is known.
-    pub(super) fn answered(&mut self) {
-        self.in_doubt = false;
-    }
-
-    /// Takes the stream's place: what happens from now on is told to the outbox. The state must have
-    /// the entry by which it was attached. None: it is not attached any more.
-    pub(super) fn take_place(self, outbox: Arc<Outbox<IngressEvent>>) -> Option<LinePlace> {
-        let hub = self.hub.clone();
-        let mut routes = hub.routes();
-        let (is_attached, after) = {
-            let view = hub.state.view();
-            (hub.is_attached(view.centre(), &self.ingress), index_of(&view))
-        };
-        if routes.is_closed || !is_attached {
-            drop(routes);
-            return None;
-        }
-        routes.last_line += 1;
-        routes.taken += 1;
-        let number = routes.last_line;
-        let front_end = routes.ingresses.entry(self.ingress.clone()).or_default();
-        front_end.lines.push(Line { number, after, outbox });
-        drop(routes);
-        Some(LinePlace { hub: self.hub.clone(), ingress: self.ingress.clone(), number })
-    }
-}
-
-impl Drop for Attaching {
-    fn drop(&mut self) {
-        let mut routes = self.hub.routes();
-        if self.in_doubt {
-            routes.doubtful_ingresses.insert(self.ingress.clone());
-        }
-        if let Some(front_end) = routes.ingresses.get_mut(&self.ingress) {
-            front_end.attaching -= 1;
-            routes.line_is_gone(&self.hub.debts, &self.ingress);
-        }
-    }
-}
-
-/// A stream's place. Dropped, and the last one here, the front end is reported as detached.
-pub(super) struct LinePlace {
-    hub: Arc<Hub>,
-    ingress: PrincipalId,
-    number: u64,
-}
-
-impl Drop for LinePlace {
-    fn drop(&mut self) {
-        let mut routes = self.hub.routes();
-        routes.taken -= 1;
-        let Some(front_end) = routes.ingresses.get_mut(&self.ingress) else { return };
-        let before = front_end.lines.len();
-        front_end.lines.retain(|line| line.number != self.number);
-        if front_end.lines.len() < before {
-            tracing::debug!(ingress = %self.ingress, "stream of a front end closed");
-            routes.line_is_gone(&self.hub.debts, &self.ingress);
-        }
     }
 }

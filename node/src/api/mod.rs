@@ -23,10 +23,10 @@
 //! - Whoever does not read what is told costs one message a call: streams are made as they are
 //!   taken, and no queue stands between the state and the connection. Sessions and streams of front
 //!   ends have queues, which are bounded: whoever lets them fill up is cut off.
-//! - **A session is as long as its stream.** Opening one waits for its turn ([`admission`]), logs the
-//!   agent in, and takes the session's place in the [`hub`], which tells it what is true of its agent
+//! - **A session is as long as its stream.** Opening one waits for its turn (`admission`), logs the
+//!   agent in, and takes the session's place in the `hub`, which tells it what is true of its agent
 //!   from then on. The stream is driven by whoever sends its messages; idle, a session is a few
-//!   hundred bytes of ours. When it breaks, the [`reaper`] reports it, for as long as it takes. When
+//!   hundred bytes of ours. When it breaks, the `reaper` reports it, for as long as it takes. When
 //!   the node itself breaks, its leader notices, or the node when it starts again: it reports itself
 //!   as lost before it lets anybody in.
 //! - A session that was opened by a log-in among [`commands`](crate::submit), without a stream, is

@@ -156,15 +156,18 @@ impl Reaper {
         let (to, mut answers) = mpsc::unbounded_channel();
         let mut open: BTreeMap<u64, Debt> = BTreeMap::new();
         for (tag, debt) in (0..).zip(debts) {
-            let Some(command) = self.command(&debt) else { continue };
-            let submission = Submission::new(self.principal.clone(), command);
-            open.insert(tag, debt);
-            (self.submit)(Submitted {
-                submission: encode_submission(&submission).into(),
-                class: Class::of(&submission.command),
-                leads: false,
-                reply_to: ReplyTo::new(tag, to.clone()),
-            });
+            let send = || self.send(&debt, ReplyTo::new(tag, to.clone()));
+            let is_sent = match &debt {
+                Debt::Session(..) => {
+                    send();
+                    true
+                }
+                // A stream that is opened meanwhile is reported behind this.
+                Debt::Stream(ingress) => self.hub.if_without_streams(ingress, send),
+            };
+            if is_sent {
+                open.insert(tag, debt);
+            }
         }
         drop(to);
         let answered = async {
@@ -188,17 +191,17 @@ impl Reaper {
         open.into_values().collect()
     }
 
-    /// None: it is no debt any more.
-    fn command(&self, debt: &Debt) -> Option<Command> {
-        match debt {
-            Debt::Session(agent, epoch) => {
-                Some(AgentCommand::SessionLost { agent: agent.clone(), epoch: *epoch }.into())
-            }
-            Debt::Stream(ingress) if self.hub.has_streams_of(ingress) => None,
-            Debt::Stream(ingress) => {
-                let ingress = ingress.clone();
-                Some(ContactCommand::Detach { ingress, node: self.node }.into())
-            }
-        }
+    fn send(&self, debt: &Debt, reply_to: ReplyTo) {
+        let command: Command = match debt.clone() {
+            Debt::Session(agent, epoch) => AgentCommand::SessionLost { agent, epoch }.into(),
+            Debt::Stream(ingress) => ContactCommand::Detach { ingress, node: self.node }.into(),
+        };
+        let submission = Submission::new(self.principal.clone(), command);
+        (self.submit)(Submitted {
+            submission: encode_submission(&submission).into(),
+            class: Class::of(&submission.command),
+            leads: false,
+            reply_to,
+        });
     }
 }

@@ -38,7 +38,8 @@ pub type Gate = Arc<dyn Fn(&Caller, &str) -> Result<(), Status> + Send + Sync>;
 const CLIENT_WINDOW_BYTES: u32 = 1 << 20;
 /// Connections at one time: 10,000 agents, their front ends and the peers.
 const CONNECTIONS_MAX: u64 = 16_384;
-/// Calls at one time on one connection.
+/// Calls at one time on one connection. A gateway with 10,000 sessions opens 40 connections, so that
+/// no more than 2.5 % of them wait for the same lost packet.
 const STREAMS_PER_CONNECTION_MAX: u32 = 256;
 /// How long a caller may take to say who it is.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
