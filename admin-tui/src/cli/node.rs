@@ -114,7 +114,7 @@ impl NodeRow {
             state,
             applied,
             lag: applied.map(|applied| freshness.committed().saturating_sub(applied)),
-            heard_ms,
+            heard_ms: heard_ms.filter(|_| !answers),
             round_trip_us,
             clock_offset_ms,
         }

@@ -4,7 +4,7 @@ use proto::api::v1 as api;
 
 /// What a node heard of its leader, or a leader of its quorum, longer ago than this is not current:
 /// that long a site takes to be lost on a fast network.
-const CURRENT_MS_MAX: u64 = 3_000;
+pub(crate) const CURRENT_MS_MAX: u64 = 3_000;
 
 /// An answer that says how current it is.
 pub trait Fresh {

@@ -30,6 +30,7 @@ mod replicas;
 pub mod watch;
 mod way;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
@@ -44,6 +45,7 @@ use tonic::{Code, Response, Status};
 
 pub(crate) use conversation::Conversation;
 pub use desktop::{Desktop, DesktopNews};
+pub(crate) use fresh::CURRENT_MS_MAX;
 pub use fresh::Fresh;
 pub use identity::{Identity, IdentityError};
 pub use ingress::{Ingress, IngressNews};
@@ -80,11 +82,11 @@ pub enum ClientError {
         why: String,
     },
     /// No node answered in time.
-    #[error("no node answered within {within:?}; the last said: {last}")]
+    #[error("no node answered within {within:?}: {last}")]
     Unavailable {
         /// How long was tried.
         within: Duration,
-        /// What the last one said.
+        /// What each said last.
         last: String,
     },
     /// A command may have been carried out, or be carried out yet.
@@ -195,7 +197,7 @@ impl Client {
         F: Future<Output = Result<Response<T>, Status>>,
     {
         let until = Instant::now() + self.deadline;
-        let mut last = "none was reached".to_owned();
+        let mut heard = Heard::default();
         loop {
             let mut best: Option<T> = None;
             for (endpoint, channel) in &self.nodes {
@@ -210,12 +212,12 @@ impl Client {
                         }
                     }
                     Ok(Err(status)) if is_elsewhere(&status) => {
-                        last = format!("{endpoint}: {}", words(&status));
+                        heard.note(endpoint, words(&status));
                     }
                     // Somebody has answered already; what another one cannot do is no matter.
                     Ok(Err(_)) if best.is_some() => {}
                     Ok(Err(status)) => return Err(failed(&status)),
-                    Err(_) => last = format!("{endpoint}: no answer in time"),
+                    Err(_) => heard.note(endpoint, NO_ANSWER.into()),
                 }
             }
             if let Some(best) = best {
@@ -223,7 +225,10 @@ impl Client {
             }
             sleep(PAUSE).await;
             if Instant::now() >= until {
-                return Err(ClientError::Unavailable { within: self.deadline, last });
+                return Err(ClientError::Unavailable {
+                    within: self.deadline,
+                    last: heard.words(),
+                });
             }
         }
     }
@@ -242,7 +247,7 @@ impl Client {
         F: Future<Output = Result<Response<api::Answer>, Status>>,
     {
         let until = Instant::now() + self.deadline;
-        let mut last = "no node was reached".to_owned();
+        let mut heard = Heard::default();
         // Whether it may be in the log, after what was heard so far.
         let mut may_be_done = false;
         loop {
@@ -250,25 +255,25 @@ impl Client {
                 let Ok(answer) = timeout_at(self.attempt(until), send(channel.clone())).await
                 else {
                     may_be_done = true;
-                    last = format!("{endpoint}: no answer in time");
+                    heard.note(endpoint, NO_ANSWER.into());
                     continue;
                 };
                 match answer.map(|answer| outcome(answer.into_inner())) {
                     Ok(Outcome::Known(known)) => return known,
                     Ok(Outcome::Open { may_be_done: maybe, why }) => {
                         may_be_done |= maybe;
-                        last = format!("{endpoint}: {why}");
+                        heard.note(endpoint, why);
                     }
                     Err(status) if is_elsewhere(&status) => {
                         may_be_done |= !was_not_sent(&status);
-                        last = format!("{endpoint}: {}", words(&status));
+                        heard.note(endpoint, words(&status));
                     }
                     Err(status) => return Err(failed(&status)),
                 }
             }
             sleep(PAUSE).await;
             if Instant::now() >= until {
-                return Err(too_late(may_be_done, self.deadline, last));
+                return Err(too_late(may_be_done, self.deadline, heard.words()));
             }
         }
     }
@@ -320,6 +325,27 @@ fn too_late(may_be_done: bool, within: Duration, last: String) -> ClientError {
     match may_be_done {
         true => ClientError::Unknown { last },
         false => ClientError::Unavailable { within, last },
+    }
+}
+
+/// What a node that does not answer is taken to have said.
+const NO_ANSWER: &str = "no answer in time";
+
+/// What each node said last: one that is gone must not hide why another one cannot do it.
+#[derive(Default)]
+struct Heard(BTreeMap<String, String>);
+
+impl Heard {
+    fn note(&mut self, endpoint: &str, words: String) {
+        self.0.insert(endpoint.to_owned(), words);
+    }
+
+    fn words(&self) -> String {
+        if self.0.is_empty() {
+            return "none was reached".to_owned();
+        }
+        let said = self.0.iter().map(|(endpoint, words)| format!("{endpoint}: {words}"));
+        said.collect::<Vec<_>>().join("; ")
     }
 }
 

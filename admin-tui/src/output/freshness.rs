@@ -6,6 +6,7 @@ use proto::api::v1 as api;
 use serde::Serialize;
 
 use super::{duration, plain, time};
+use crate::client::CURRENT_MS_MAX;
 use crate::failure::{ErrorCode, Failure};
 
 /// A log time that is further than this from the clock of this machine is worth a word.
@@ -93,8 +94,19 @@ impl Freshness {
             line += &format!(", log time {} ({by} {side} this machine's clock)", time(*now_ms));
         }
         line.push('\n');
-        if self.leader.is_none() {
-            line = format!("NO LEADER that node {node} knows of: this may be out of date\n{line}");
+        let warning = match (self.leader, self.age_ms) {
+            (None, _) => Some(format!("NO LEADER that node {node} knows of")),
+            (Some(_), Some(ms)) if ms <= CURRENT_MS_MAX => None,
+            // The leader hears a majority, the others hear the leader.
+            (Some(leader), _) if leader == *node => {
+                Some(format!("STALE: node {node} leads and hears no majority"))
+            }
+            (Some(leader), _) => {
+                Some(format!("STALE: node {node} hears no leader, not node {leader}"))
+            }
+        };
+        if let Some(warning) = warning {
+            line = format!("{warning}: this may be out of date\n{line}");
         }
         if let Some(why) = &self.halted {
             line = format!(
@@ -148,9 +160,13 @@ mod tests {
         let now = fresh().now_ms;
         assert_eq!(line(fresh(), now), "as of 0.2 s ago, lag 14, follower node 1 (kyiv)\n");
         let old = api::Freshness { age_ms: Some(125_000), ..fresh() };
-        assert_eq!(line(old, now), "as of 2m 05s ago, lag 14, follower node 1 (kyiv)\n");
-        let never = api::Freshness { age_ms: None, ..fresh() };
-        assert!(line(never, now).starts_with("of unknown age, "));
+        assert_eq!(
+            line(old, now),
+            "STALE: node 1 hears no leader, not node 2: this may be out of date\n\
+             as of 2m 05s ago, lag 14, follower node 1 (kyiv)\n"
+        );
+        let never = api::Freshness { age_ms: None, leader: Some(1), ..fresh() };
+        assert!(line(never.clone(), now).contains("\nof unknown age, "), "{}", line(never, now));
         assert!(Freshness::of(None).is_err());
     }
 

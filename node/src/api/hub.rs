@@ -42,7 +42,7 @@ mod places;
 #[cfg(test)]
 mod tests;
 
-pub(super) use places::{Attaching, DeskPlace, Joining, LinePlace};
+pub(super) use places::{DeskPlace, LinePlace};
 
 /// Messages that may wait for a desktop: an agent has at most 80 contacts, so this is all of them
 /// three times over.

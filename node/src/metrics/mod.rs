@@ -13,7 +13,7 @@
 //! Cost of a scrape: the state is held for as long as it takes to copy one pointer per 32 contacts
 //! and agents, some 40 µs for 100,000 and 10,000. Counting them takes some 10 ms beside it
 //! ([`acd::census`]); meanwhile a page of the state that a command changes is copied first. Text: some
-//! 2.5 KB a queue; with 4,096 queues, the most there may be, 10 MB.
+//! 2 KB a queue; with 4,096 queues of the longest names, the most there may be, 15 MB.
 //!
 //! This is outside of what simulations run: it has a socket and a clock of its own.
 
