@@ -10,6 +10,7 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -29,7 +30,7 @@ use crate::mutation::Mutation;
 use crate::report::Report;
 use crate::sim::clock::START_MS;
 use crate::sim::disk::FSYNC;
-use crate::sim::faults::{FSYNC_OF_SLOW_DISKS, Subject, inject, plan, set_fsync};
+use crate::sim::faults::{Subject, inject, plan, set_fsync};
 use crate::sim::log::Appends;
 use crate::sim::{Host, Network, NodeRuntime, World, run};
 use crate::workload::{Floor, Plan};
@@ -49,7 +50,10 @@ const SETTLE: Duration = Duration::from_secs(10);
 const SETTLED: Duration = Duration::from_secs(1);
 /// How long what was under way when all disks became slow may go through: that proves nothing.
 const UNDER_WAY: Duration = Duration::from_secs(2);
-/// How long all disks are slow after that: some ten commits.
+/// What an fsync takes then: longer than a heartbeat, shorter than any election timeout. Of slower
+/// disks only safety is asked: they keep no leader, for an election takes an fsync on each side.
+const FSYNC_OF_BUSY_DISKS: Range<Duration> = Duration::from_millis(40)..Duration::from_millis(90);
+/// How long all disks are slow after that.
 const SLOW_DISKS: Duration = Duration::from_secs(8);
 
 /// How often it is looked whether anybody leads.
@@ -305,7 +309,7 @@ async fn slow_all_disks(cluster: &Arc<Cluster>, world: &World, recorder: &Record
     if !follow_one() {
         return; // For I10 to say, if it lasts.
     }
-    set_fsync(&**cluster, &cluster.nodes(), FSYNC_OF_SLOW_DISKS);
+    set_fsync(&**cluster, &cluster.nodes(), FSYNC_OF_BUSY_DISKS);
     NodeRuntime::sleep(UNDER_WAY).await;
     let from = recorder.now();
     NodeRuntime::sleep(SLOW_DISKS).await;

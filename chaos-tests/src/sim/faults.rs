@@ -26,8 +26,7 @@ const SHORTEST: Duration = Duration::from_millis(100);
 
 /// What an fsync takes while all disks are slow: with the profile `city` longer than the lease, with
 /// `metro` about as long or longer.
-pub const FSYNC_OF_SLOW_DISKS: Range<Duration> =
-    Duration::from_millis(400)..Duration::from_millis(800);
+const FSYNC_OF_SLOW_DISKS: Range<Duration> = Duration::from_millis(400)..Duration::from_millis(800);
 
 /// Something that goes wrong for a while.
 #[derive(Clone, Debug, PartialEq)]

@@ -121,13 +121,14 @@ impl<RT: AsyncRuntime> LogClock<RT> {
         self.base().stamp == 0
     }
 
-    /// A follower took something from a leader.
-    pub fn followed(&self, leader: LeaderId) {
+    /// A follower took something from a leader, which came at this moment: what the follower's own disk
+    /// needs to take it says nothing of the leader.
+    pub fn followed(&self, leader: LeaderId, since: RT::Instant) {
         let mut base = self.base();
         if base.begun != Some(leader) {
             return;
         }
-        base.attended = Some(RT::Instant::now());
+        base.attended = base.attended.max(Some(since));
         // What this node missed when it led itself, the leader after it wrote down.
         base.gap = Duration::ZERO;
     }
@@ -340,9 +341,9 @@ mod tests {
         pass(5_000).await;
         clock.term_known(leader(3));
         pass(300).await;
-        clock.followed(leader(3));
+        clock.followed(leader(3), now());
         pass(300).await;
-        clock.followed(leader(4)); // which never wrote the first entry of its term
+        clock.followed(leader(4), now()); // which never wrote the first entry of its term
         pass(400).await;
         let (_, gap) = clock.begin_term(leader(5));
         assert_eq!(gap, Millis(700));
@@ -419,12 +420,12 @@ mod tests {
         clock.observe(LogTime(50_000), now());
         clock.begin_term(leader(7));
         clock.term_known(leader(8));
-        clock.followed(leader(8));
+        clock.followed(leader(8), now());
         pass(300).await;
         clock.term_begun(leader(7));
         clock.term_known(leader(7));
         assert_eq!(clock.since_attended(), Some(Duration::from_millis(300)));
-        clock.followed(leader(8));
+        clock.followed(leader(8), now());
         assert_eq!(clock.since_attended(), Some(Duration::ZERO));
     }
 

@@ -185,7 +185,7 @@ impl<RT: AsyncRuntime> Peer for PeerService<RT> {
         let answers = self.raft.stream_append(requests).map(move |answer| match answer {
             Ok(answer) => {
                 if let (Ok((leader, stamp, since)), true) = (taken.try_recv(), answer.is_ok()) {
-                    clock.followed(leader);
+                    clock.followed(leader, since);
                     if let Some(stamp) = stamp {
                         clock.observe(stamp, since);
                     }
