@@ -92,15 +92,12 @@ pub enum Command {
 /// Whom to ask, and how to answer. They may stand before the noun or after the verb.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
-    /// Who you are: the file with your certificate and key.
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "QUORUMCALL_IDENTITY",
-        default_value = "operator.identity"
-    )]
-    pub identity: PathBuf,
+    /// Who you are: the file with your certificate and key. Without it the one that
+    /// QUORUMCALL_IDENTITY names, or operator.identity here.
+    // No default of the parser's: commands that found a cluster of their own must see that none is
+    // named.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub identity: Option<PathBuf>,
     /// Where a node is; repeatable. Without it, the nodes that the identity names are asked.
     #[arg(long = "endpoint", global = true, value_name = "HOST:PORT", value_parser = parse_endpoint)]
     pub endpoints: Vec<String>,
@@ -116,6 +113,15 @@ pub struct Options {
     /// How to print the answer.
     #[arg(short, long, global = true, value_enum, default_value_t = Output::Table)]
     pub output: Output,
+}
+
+impl Options {
+    /// Where the identity is.
+    pub fn identity_path(&self) -> PathBuf {
+        let named = self.identity.clone();
+        let by_environment = || std::env::var_os("QUORUMCALL_IDENTITY").map(PathBuf::from);
+        named.or_else(by_environment).unwrap_or_else(|| "operator.identity".into())
+    }
 }
 
 /// How a read is done.

@@ -31,7 +31,7 @@ fn options_stand_before_the_noun_or_after_the_verb() {
         [&options[..], &verb, &more].concat(),
     ] {
         let cli = parse(&args).expect("proper");
-        assert_eq!(cli.options.identity, PathBuf::from("me"));
+        assert_eq!(cli.options.identity_path(), PathBuf::from("me"));
         assert_eq!(cli.options.endpoints, ["a:1", "[::1]:2"]);
         assert_eq!(cli.options.timeout, Duration::from_millis(250));
         assert_eq!(cli.options.output, Output::Json);

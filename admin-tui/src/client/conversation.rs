@@ -22,8 +22,9 @@ pub(crate) struct Conversation {
 impl Conversation {
     /// Prepares it; nobody is asked yet.
     pub(crate) fn open(options: &Options) -> Result<Self, Failure> {
-        let Options { identity: path, endpoints, timeout, output: _ } = options;
-        let identity = Identity::load(path).map_err(|error| no_identity(path, &error))?;
+        let Options { identity: _, endpoints, timeout, output: _ } = options;
+        let path = options.identity_path();
+        let identity = Identity::load(&path).map_err(|error| no_identity(&path, &error))?;
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(
             |error| Failure {
                 code: ErrorCode::System,
