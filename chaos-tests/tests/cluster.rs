@@ -55,7 +55,6 @@ fn put_skill(name: &str) -> Submission {
 }
 
 #[test]
-#[ignore = "not yet run against nodes that watch sites and serve sessions: docs/reliability.md"]
 fn a_command_is_carried_out_whichever_node_gets_it() {
     run(1, |world: World| async move {
         let cluster = founded(&world, &["kyiv", "lviv", "dnipro"]).await;
@@ -73,7 +72,6 @@ fn a_command_is_carried_out_whichever_node_gets_it() {
 }
 
 #[test]
-#[ignore = "not yet run against nodes that watch sites and serve sessions: docs/reliability.md"]
 fn what_is_read_after_catching_up_has_everything_committed_before() {
     run(2, |world: World| async move {
         let cluster = founded(&world, &["kyiv", "lviv", "dnipro"]).await;
@@ -95,7 +93,6 @@ fn what_is_read_after_catching_up_has_everything_committed_before() {
 }
 
 #[test]
-#[ignore = "not yet run against nodes that watch sites and serve sessions: docs/reliability.md"]
 fn one_node_is_a_cluster() {
     run(3, |world: World| async move {
         let cluster = founded(&world, &["kyiv"]).await;
@@ -118,7 +115,6 @@ fn now(cluster: &Cluster, number: u64) -> u64 {
 }
 
 #[test]
-#[ignore = "not yet run against nodes that watch sites and serve sessions: docs/reliability.md"]
 fn after_a_rest_of_the_whole_cluster_log_time_is_set_once_and_goes_on() {
     run(4, |world: World| async move {
         let cluster = founded(&world, &["kyiv", "lviv", "dnipro"]).await;
@@ -142,7 +138,6 @@ fn after_a_rest_of_the_whole_cluster_log_time_is_set_once_and_goes_on() {
 }
 
 #[test]
-#[ignore = "not yet run against nodes that watch sites and serve sessions: docs/reliability.md"]
 fn a_silence_of_the_followers_is_a_gap_also_when_the_leader_keeps_its_term() {
     run(5, |world: World| async move {
         let cluster = founded(&world, &["kyiv", "lviv", "dnipro"]).await;

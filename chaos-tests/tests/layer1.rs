@@ -25,7 +25,6 @@ fn check(seeds: impl Iterator<Item = u64>) -> BTreeMap<String, u64> {
 }
 
 #[test]
-#[ignore = "not yet run against nodes that watch sites and serve sessions: docs/reliability.md"]
 fn every_invariant_holds_under_every_fault() {
     let (even, odd) = std::thread::scope(|scope| {
         let even = scope.spawn(|| check((0..SEEDS).step_by(2)));
@@ -39,7 +38,6 @@ fn every_invariant_holds_under_every_fault() {
 }
 
 #[test]
-#[ignore = "not yet run against nodes that watch sites and serve sessions: docs/reliability.md"]
 fn the_same_seed_gives_the_same_history() {
     let hash = || run_seed(1_000).report.history_hash;
     let there = std::thread::spawn(hash);

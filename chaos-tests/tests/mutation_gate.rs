@@ -43,7 +43,6 @@ fn run(program: &Path, arguments: &[&str]) -> Output {
 }
 
 #[test]
-#[ignore = "not yet run against nodes that watch sites and serve sessions: docs/reliability.md"]
 fn each_bug_is_caught() {
     let program = build();
     let sound = run(&program, &["--seeds", SOUND_SEEDS]);

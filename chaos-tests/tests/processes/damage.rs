@@ -101,7 +101,6 @@ fn name(file: &Path) -> &str {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "not yet run against nodes that watch sites and serve sessions: docs/reliability.md"]
 async fn a_damaged_folder_is_refused_or_mended_and_never_guessed() {
     let mut node = Node::stopped().await;
 
@@ -160,7 +159,6 @@ async fn a_damaged_folder_is_refused_or_mended_and_never_guessed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "not yet run against nodes that watch sites and serve sessions: docs/reliability.md"]
 async fn a_wrong_folder_is_refused_with_what_to_do() {
     let node = Node::stopped().await;
     let other = Cluster::found(1, "");
@@ -198,7 +196,6 @@ async fn a_wrong_folder_is_refused_with_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "not yet run against nodes that watch sites and serve sessions: docs/reliability.md"]
 async fn a_second_process_on_the_same_folder_is_refused() {
     let mut cluster = Cluster::found(1, "");
     cluster.run();
@@ -219,7 +216,6 @@ async fn a_second_process_on_the_same_folder_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "not yet run against nodes that watch sites and serve sessions: docs/reliability.md"]
 async fn a_segment_that_was_moved_away_is_fetched_from_a_peer() {
     let mut cluster = Cluster::found(3, SMALL);
     cluster.run();

@@ -92,7 +92,6 @@ fn check_contacts(offline: &Offline, acknowledged: &Acknowledged) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "not yet run against nodes that watch sites and serve sessions: docs/reliability.md"]
 async fn nothing_acknowledged_is_lost_when_leaders_are_killed_under_load() {
     let kills = std::env::var(KILLS).map_or(KILLS_DEFAULT, |text| text.parse().expect("a number"));
     let mut cluster = Cluster::found(3, SMALL);

@@ -66,7 +66,6 @@ fn calls(lines: &str) -> Vec<Call> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "not yet run against nodes that watch sites and serve sessions: docs/reliability.md"]
 async fn no_answer_leaves_before_the_sync_of_what_it_answers() {
     let mut cluster = Cluster::found(1, "");
     let trace = cluster.founded().join("strace.out");

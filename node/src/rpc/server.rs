@@ -158,6 +158,8 @@ impl<RT: AsyncRuntime> Server<RT> {
             .keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE)
             .max_header_list_size(HEADERS_BYTES_MAX)
+            // Nobody reads it, and a clock that is not the node's would change what goes over the wire.
+            .auto_date_header(false)
             .serve_connection(TokioIo::new(stream), service);
         if let Err(error) = connection.await {
             tracing::debug!(%from, %error, "connection lost");
