@@ -21,10 +21,15 @@ fn result(args: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-/// What is true of every run.
-fn check(result: &Value, contacts: u64, commands_each: u64) {
+/// What is true of a run of whole contacts: three commands each.
+fn check(result: &Value, contacts: u64) {
     assert_eq!(result["contacts"], contacts, "{result}");
-    assert_eq!(result["committed"], contacts * commands_each, "{result}");
+    assert_eq!(result["committed"], contacts * 3, "{result}");
+    check_all(result);
+}
+
+/// What is true of every run.
+fn check_all(result: &Value) {
     assert_eq!(result["refused"], serde_json::json!({}));
     assert_eq!((&result["unavailable"], &result["unknown"]), (&0.into(), &0.into()));
     assert_eq!(result["state_hash_equal"], true);
@@ -44,24 +49,31 @@ fn small<'a>(more: &[&'a str]) -> Vec<&'a str> {
 #[test]
 fn whole_contacts_are_three_commands_each_whatever_the_path() {
     let three = result(&small(&[]));
-    check(&three, 60, 3);
+    check(&three, 60);
     assert_eq!((&three["nodes"], &three["agents"]), (&3.into(), &9.into()));
     assert!(three["routed_per_s"].as_f64().is_some_and(|rate| rate > 0.0));
     assert!(three["routed_latency_ms"]["p50"].as_f64().is_some());
-    check(&result(&small(&["--nodes", "1", "--path", "unary"])), 60, 3);
+    check(&result(&small(&["--nodes", "1", "--path", "unary"])), 60);
     let sessions = result(&small(&["--path", "sessions"]));
-    check(&sessions, 60, 3);
+    check(&sessions, 60);
     assert_eq!(sessions["sessions"]["broken"], 0);
 }
 
 #[test]
 fn single_commands_are_two_a_contact_whatever_the_path() {
     let commands = ["--mode", "commands", "--nodes", "1"];
+    // A unit that finds nobody to hang up puts another contact in: up to so many as are under way.
+    let check_commands = |result: &Value| {
+        let contacts = result["contacts"].as_u64().expect("a number");
+        assert!((60..=64).contains(&contacts), "{result}");
+        assert_eq!(result["committed"], 120, "{result}");
+        check_all(result);
+    };
     let stream = result(&small(&[&commands[..], &["--waiting", "25"]].concat()));
-    check(&stream, 60, 2);
+    check_commands(&stream);
     assert!(stream["routed_per_s"].is_null());
     assert_eq!(stream["waiting"], 25);
-    check(&result(&small(&[&commands[..], &["--path", "unary"]].concat())), 60, 2);
+    check_commands(&result(&small(&[&commands[..], &["--path", "unary"]].concat())));
     let sessions = result(&small(&[&commands[..], &["--path", "sessions"]].concat()));
     assert_eq!((&sessions["committed"], &sessions["contacts"]), (&120.into(), &0.into()));
 }
@@ -101,15 +113,14 @@ impl Drop for Left {
 }
 
 #[test]
-#[ignore = "a second benchmark on a cluster that was started again gets no answers; the cause is open"]
 fn a_running_cluster_can_be_loaded_but_not_replayed_through() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-left");
     let _ = std::fs::remove_dir_all(&folder);
     let named = folder.display().to_string();
-    check(&result(&small(&["--nodes", "1", "--folder", &named])), 60, 3);
+    check(&result(&small(&["--nodes", "1", "--folder", &named])), 60);
     let _left = Left::start(&folder);
     let identity = folder.join("cluster/operator.identity").display().to_string();
-    check(&result(&small(&["--identity", &identity])), 60, 3);
+    check(&result(&small(&["--identity", &identity])), 60);
 
     let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-left.tsv");
     let header = "vru+line\tcall_id\tcustomer_id\tpriority\ttype\tdate\tvru_entry\tvru_exit\t\

@@ -479,12 +479,17 @@ impl<RT: AsyncRuntime> Node<RT> {
         &self.inner.door
     }
 
-    /// Whether this node serves: it goes on, and knows a leader.
+    /// Whether this node serves: it goes on, knows a leader, and lets streams in.
     pub fn serves(&self) -> bool {
         let metrics = self.inner.raft.metrics();
         let metrics = metrics.borrow_watched();
         let goes_on = metrics.running_state.is_ok() && !self.inner.state.is_closed();
-        goes_on && metrics.current_leader.is_some()
+        goes_on && metrics.current_leader.is_some() && self.inner.streams.have_begun()
+    }
+
+    /// The sessions of agents and the streams of front ends.
+    pub fn streams(&self) -> &Streams<RT> {
+        &self.inner.streams
     }
 
     /// What the peers said last of their clocks and positions.

@@ -21,7 +21,10 @@ use std::time::Duration;
 use acd::ids::{NodeId, PrincipalId, SiteId};
 use proto::api::v1::GetClusterRequest;
 use proto::api::v1::reads_client::ReadsClient;
-use tokio::time::{Instant, sleep};
+use proto::grpc::health::v1::HealthCheckRequest;
+use proto::grpc::health::v1::health_check_response::ServingStatus;
+use proto::grpc::health::v1::health_client::HealthClient;
+use tokio::time::{Instant, sleep, timeout};
 
 pub use args::TestbedArgs;
 pub use progress::Progress;
@@ -162,6 +165,7 @@ async fn on_given<T>(
     let mut testbed = Testbed { nodes: Vec::new(), operator, endpoints, place };
     until_interrupted(async {
         testbed.nodes = founded(&testbed.operator()?, None).await?;
+        serving(&testbed.operator()?, false).await?;
         work(&mut testbed, progress).await
     })
     .await
@@ -234,7 +238,33 @@ async fn start(
     let place = Place::Own(cluster);
     let mut testbed = Testbed { nodes: Vec::new(), operator, endpoints, place };
     testbed.nodes = founded(&testbed.operator()?, Some(nodes)).await?;
+    serving(&testbed.operator()?, true).await?;
     Ok(testbed)
+}
+
+/// Waits until every node serves, of a cluster that was named every one that can be asked: one that
+/// is starting ends what it takes for sessions of its last life.
+async fn serving(operator: &Client, all: bool) -> Result<(), Failure> {
+    let until = Instant::now() + FOUNDED_WITHIN;
+    for at in 0..operator.nodes().count() {
+        let Some(channel) = operator.node(at) else { continue };
+        let mut health = HealthClient::new(channel);
+        loop {
+            let asked = health.check(HealthCheckRequest::default());
+            let last = match timeout(CALL_DEADLINE, asked).await {
+                Ok(Ok(answer)) if answer.get_ref().status() == ServingStatus::Serving => break,
+                Ok(Ok(_)) => "a node does not serve yet".to_owned(),
+                Ok(Err(_)) if !all => break,
+                Ok(Err(status)) => status.message().to_owned(),
+                Err(_) => "a node does not say whether it serves".to_owned(),
+            };
+            if Instant::now() >= until {
+                return Err(words::not_founded(FOUNDED_WITHIN, &last));
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+    Ok(())
 }
 
 /// The first node of each site of a cluster. One that was just started is waited for until it knows

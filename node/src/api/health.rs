@@ -49,8 +49,14 @@ async fn changed<RT: AsyncRuntime>(
         if node.state().is_closed() {
             return None;
         }
+        let begun = async {
+            match node.streams().have_begun() {
+                true => std::future::pending().await,
+                false => node.streams().begun().await,
+            }
+        };
         // A change that cannot be waited for is one, too.
-        RT::select2(applied, metrics.changed()).await;
+        RT::select3(applied, metrics.changed(), begun).await;
     }
 }
 

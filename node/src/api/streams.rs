@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use openraft_rt::{AsyncRuntime, Instant as _};
 use proto::api::v1::desktop_server::DesktopServer;
 use proto::api::v1::ingress_server::IngressServer;
+use tokio::sync::watch;
 use tonic::{Code, Request, Status};
 
 use super::admission::{ATTACHMENTS, Admission, LOG_INS};
@@ -56,6 +57,8 @@ pub(super) struct Shared<RT: AsyncRuntime> {
     pub(super) hub: Arc<Hub>,
     pub(super) log_ins: Admission<RT>,
     pub(super) attachments: Admission<RT>,
+    /// Whether nothing is left of the node's last life, and streams are let in.
+    begun: watch::Sender<bool>,
 }
 
 impl<RT: AsyncRuntime> Clone for Streams<RT> {
@@ -99,6 +102,7 @@ impl<RT: AsyncRuntime> Streams<RT> {
             hub,
             log_ins: Admission::new(LOG_INS),
             attachments: Admission::new(ATTACHMENTS),
+            begun: watch::Sender::new(false),
         };
         (Self { shared: Arc::new(shared) }, tasks)
     }
@@ -125,6 +129,18 @@ impl<RT: AsyncRuntime> Streams<RT> {
         }
         self.shared.log_ins.open();
         self.shared.attachments.open();
+        self.shared.begun.send_replace(true);
+    }
+
+    /// Whether streams are let in.
+    pub fn have_begun(&self) -> bool {
+        *self.shared.begun.borrow()
+    }
+
+    /// Returns when streams are let in.
+    pub async fn begun(&self) {
+        // The sender is here, so it does not end.
+        let _ = self.shared.begun.subscribe().wait_for(|begun| *begun).await;
     }
 
     /// Whether nothing is left.
