@@ -26,6 +26,9 @@ use crate::shutdown::Shutdown;
 
 /// Commands of one stream without an answer; more are not read.
 const IN_FLIGHT_MAX: usize = 4_096;
+/// Bytes of a command, twice what the largest has. What a command says is bounded by `acd`, but it is
+/// kept as it came, with fields that nobody knows.
+const SUBMISSION_BYTES_MAX: usize = 128 << 10;
 /// Messages of answers that may wait for a slow client; then its commands are not read.
 const RESPONSES_WAITING_MAX: usize = 16;
 
@@ -198,6 +201,10 @@ impl<RT: AsyncRuntime> Session<RT> {
             }
             Client::Other(caller) => caller,
         };
+        if submission.len() > SUBMISSION_BYTES_MAX {
+            let words = format!("a command has at most {SUBMISSION_BYTES_MAX} bytes");
+            return self.door.refuse(reply_to, "malformed", words);
+        }
         let decoded = match decode_submission(&submission) {
             Ok(decoded) => decoded,
             Err(refusal) => {

@@ -1,13 +1,18 @@
 //! Commands, one call at a time, and who may give them.
 
-use acd::command::{AgentCommand, ClusterCommand, ConfigCommand, ContactCommand, SiteCommand};
+use acd::codec::encode_submission;
+use acd::command::{
+    AgentCommand, ClusterCommand, ConfigCommand, ContactCommand, SiteCommand, Submission,
+};
 use acd::config::SiteConfig;
 use acd::ids::{AgentId, ContactId, NodeId, QueueId, SiteId, SkillId};
 use acd::reply::Reply;
 use acd::roles::{Role, Roles};
+use acd::text::Label;
 use acd::time::LogTime;
 use node::api::SESSION;
 use node::seams::{SystemClock, WallClock};
+use node::submit::Answer;
 use proto::api::v1 as api;
 use proto::api::v1::watch_request::Filter;
 use proto::stored::v1 as stored;
@@ -291,4 +296,28 @@ async fn administration_is_asked_by_request_and_each_method_takes_its_own_comman
         panic!()
     };
     assert_eq!(refused(olena.advance_time(advance)).await.1, "not-a-replay");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_knows_in_a_command_does_not_fill_the_log() {
+    let centre = Centre::open("").await;
+    let operator = &centre.cluster.founded.operator;
+    let skill = ConfigCommand::PutSkill {
+        skill: SkillId::new("german").unwrap(),
+        name: Label::new("German").unwrap(),
+        expected: None,
+    };
+    let plain = encode_submission(&Submission::new(operator.principal().clone(), skill.into()));
+    // Field 1000, of some bytes.
+    let padded = |bytes: usize| {
+        let mut padded = plain.clone();
+        prost::encoding::bytes::encode(1_000, &vec![0; bytes], &mut padded);
+        padded
+    };
+    let answer = centre.cluster.ask_encoded(1, operator, padded(1_000)).await;
+    assert!(matches!(answer, Answer::Committed { .. }), "{answer:?}");
+    let answer = centre.cluster.ask_encoded(1, operator, padded(128 << 10)).await;
+    let Answer::Refused { index: 0, code, message } = answer else { panic!("{answer:?}") };
+    assert_eq!(code, "malformed");
+    assert!(message.contains("131072 bytes"), "{message}");
 }

@@ -153,10 +153,20 @@ impl Cluster {
 
     /// Asks a node over the network with an identity.
     pub async fn ask(&self, number: u64, identity: &Identity, submission: &Submission) -> Answer {
+        self.ask_encoded(number, identity, encode_submission(submission)).await
+    }
+
+    /// The same with a command that need not be one.
+    pub async fn ask_encoded(
+        &self,
+        number: u64,
+        identity: &Identity,
+        submission: Vec<u8>,
+    ) -> Answer {
         let channel = self.channel(number, identity);
         let origin = hyper::Uri::from_static("https://quorumcall");
         let mut client = CommandsClient::with_origin(channel, origin);
-        let submission = encode_submission(submission).into();
+        let submission = submission.into();
         let command = Command { tag: 7, submission, arrival: false, leads: false };
         let once = stream::iter([SubmitRequest { commands: vec![command] }]);
         let responses = match client.submit(once).await {
