@@ -55,15 +55,10 @@ fn a_result_counts_every_line() {
 
 #[test]
 fn the_calls_of_the_bank_are_replayed_alike_each_time() {
-    let beside = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../shared/data/anonymous-bank-1999-02-first-half.tsv"
-    );
-    let path = PathBuf::from(std::env::var_os("QUORUMCALL_CALLS").unwrap_or(beside.into()));
-    if !path.exists() {
-        println!("skipped: the bank's call log is not at {}", path.display());
+    let Some(path) = std::env::var_os("QUORUMCALL_CALLS").map(PathBuf::from) else {
+        println!("skipped: QUORUMCALL_CALLS does not name the bank's call log");
         return;
-    }
+    };
     let output = replay(&path, &["--local", "-o", "json"]);
     let result: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let lines = |value: &serde_json::Value| value.as_u64().expect("a number");

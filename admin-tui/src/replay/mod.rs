@@ -236,21 +236,14 @@ fn no_centre(path: &Path, error: &CentreError) -> Failure {
     Failure { code, what, why: error.to_string(), remedy: remedy.into() }
 }
 
-/// The log of the bank for tests: `QUORUMCALL_CALLS`, or where it lies beside the workspace.
-/// None, and a sentence that says so, where it is absent.
+/// The log of the bank for tests, where `QUORUMCALL_CALLS` says. None, and a sentence that says so,
+/// if it says nothing.
 #[cfg(test)]
 pub(crate) fn real_log() -> Option<CallLog> {
-    let beside = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../shared/data/anonymous-bank-1999-02-first-half.tsv"
-    );
-    let path = std::env::var_os("QUORUMCALL_CALLS").unwrap_or_else(|| beside.into());
-    match File::open(&path) {
-        Ok(file) => Some(CallLog::read(BufReader::new(file)).expect("the log of the bank")),
-        Err(error) => {
-            let path = Path::new(&path).display();
-            println!("skipped: the bank's call log is not at {path} ({error})");
-            None
-        }
-    }
+    let Some(path) = std::env::var_os("QUORUMCALL_CALLS") else {
+        println!("skipped: QUORUMCALL_CALLS does not name the bank's call log");
+        return None;
+    };
+    let file = File::open(&path).expect("the file that QUORUMCALL_CALLS names");
+    Some(CallLog::read(BufReader::new(file)).expect("the log of the bank"))
 }
