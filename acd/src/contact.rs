@@ -116,7 +116,7 @@ impl Stage {
             Self::Accepted { .. } => "accepted",
             Self::Connected { .. } => "connected",
             Self::Held { .. } => "held",
-            Self::WrapUp { .. } => "in wrap-up",
+            Self::WrapUp { .. } => "wrap-up",
         }
     }
 

@@ -106,7 +106,7 @@ fn wrap_up_holds_its_slot() {
     assert_eq!(taken(&mut s, Channel::Chat, &["t1", "t2"]), 1);
     s.accept("t1");
     s.end("t1");
-    assert_eq!((s.state("t1"), s.state("t2")), ("in wrap-up", "queued"));
+    assert_eq!((s.state("t1"), s.state("t2")), ("wrap-up", "queued"));
     s.complete("t1");
     assert_eq!(s.with("t2").as_deref(), Some("anna"));
 }

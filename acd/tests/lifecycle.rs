@@ -40,7 +40,7 @@ fn a_call_is_offered_accepted_bridged_wrapped_up_and_closed() {
     assert_eq!(s.state("c1"), "connected");
     s.pass(seconds(60));
     s.end("c1");
-    assert_eq!(s.state("c1"), "in wrap-up");
+    assert_eq!(s.state("c1"), "wrap-up");
     s.pass(seconds(10));
     s.complete("c1");
     let record = s.record("c1");
@@ -201,7 +201,7 @@ fn wrap_up_ends_by_itself_and_the_agent_is_offered_the_next() {
     s.connect("c1");
     s.call("c2", "billing", "kyiv");
     s.hang_up("c1", "kyiv");
-    assert_eq!((s.state("c1"), s.state("c2")), ("in wrap-up", "queued"));
+    assert_eq!((s.state("c1"), s.state("c2")), ("wrap-up", "queued"));
     s.pass(Millis(29_999));
     assert_eq!(s.state("c2"), "queued");
     s.pass(Millis(1));

@@ -172,7 +172,7 @@ fn each_stage_takes_its_own_commands_only() {
     }
     s.end("c1");
     let hold = WorkCommand::Hold { contact: id, token };
-    assert_eq!(s.refused("anna", hold).code(), "wrong-state", "in wrap-up");
+    assert_eq!(s.refused("anna", hold).code(), "wrong-state", "wrap-up");
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub enum ErrorCode {
     NotForReplay,
     /// A benchmark came to no result.
     NoResult,
+    /// A replay or a benchmark ended otherwise than it must.
+    NotAsExpected,
     /// What should happen when makes no sense.
     BadSchedule,
     /// Somebody pressed Ctrl-C.
@@ -75,7 +77,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All codes, in order.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::FileMissing,
         Self::FileIsDirectory,
         Self::FileForbidden,
@@ -92,6 +94,7 @@ impl ErrorCode {
         Self::NotPermitted,
         Self::NotForReplay,
         Self::NoResult,
+        Self::NotAsExpected,
         Self::BadSchedule,
         Self::Interrupted,
         Self::Output,
@@ -130,6 +133,7 @@ impl ErrorCode {
             Self::NotPermitted => "E-NOT-PERMITTED",
             Self::NotForReplay => "E-NOT-FOR-REPLAY",
             Self::NoResult => "E-NO-RESULT",
+            Self::NotAsExpected => "E-NOT-AS-EXPECTED",
             Self::BadSchedule => "E-BAD-SCHEDULE",
             Self::Interrupted => "E-INTERRUPTED",
             Self::Output => "E-OUTPUT",
@@ -160,6 +164,7 @@ impl ErrorCode {
             | Self::StalePlan
             | Self::Drift
             | Self::NotForReplay
+            | Self::NotAsExpected
             | Self::NotConfirmed => 1,
             Self::FileMissing
             | Self::FileIsDirectory
@@ -222,6 +227,18 @@ pub struct Answer {
 impl From<String> for Answer {
     fn from(text: String) -> Self {
         Self { text, failure: None }
+    }
+}
+
+impl Failure {
+    /// What must not come of anything did.
+    pub(crate) fn not_as_expected(why: String) -> Self {
+        Self {
+            code: ErrorCode::NotAsExpected,
+            what: "the cluster did not keep a promise".into(),
+            why,
+            remedy: "keep the folders and the logs of its nodes, and report it with them".into(),
+        }
     }
 }
 

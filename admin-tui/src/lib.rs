@@ -65,8 +65,8 @@ fn carry_out(cli: &cli::Cli, err: &mut impl Write) -> Result<Answer, Failure> {
         Command::Contact(verb) => verb.run(options),
         Command::Apply(args) => return apply::apply(options, args, &mut apply::StandardTerminal),
         Command::Diff(args) => return apply::diff(options, args),
-        Command::Replay(args) => replay::run(args, err),
-        Command::Bench(args) => bench::run(args, err),
+        Command::Replay(args) => return replay::run(args, err),
+        Command::Bench(args) => return bench::run(args, err),
         // It shows what happens while it goes on, and chooses the exit code.
         Command::Demo(_) => Ok(String::new()),
     }

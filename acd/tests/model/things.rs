@@ -118,7 +118,7 @@ impl Contact {
             Stage::Accepted => "accepted",
             Stage::Connected => "connected",
             Stage::Held { .. } => "held",
-            Stage::WrapUp { .. } => "in wrap-up",
+            Stage::WrapUp { .. } => "wrap-up",
         }
     }
 }

@@ -14,6 +14,15 @@ const SYNCS_WITHIN: Duration = Duration::from_secs(10);
 /// The kernel counts processor time in these, on every Linux there is.
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// What `statfs` says of file systems that are kept in memory: tmpfs and ramfs (`linux/magic.h`).
+const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58F6];
+
+/// Whether a folder is kept in memory, where a sync makes nothing durable.
+pub(super) fn is_in_memory(folder: &Path) -> io::Result<bool> {
+    let system = rustix::fs::statfs(folder)?;
+    Ok(IN_MEMORY.contains(&(system.f_type as u64)))
+}
+
 /// How long the disk under a folder takes to make 4 KiB durable at the end of a file, as a log does.
 pub(super) fn sync_times(folder: &Path) -> io::Result<Option<Percentiles>> {
     let path = folder.join("sync-probe");

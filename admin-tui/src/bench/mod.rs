@@ -28,9 +28,9 @@ use acd::ids::{PrincipalId, SiteId};
 pub use args::{Against, BenchArgs, Mode, Path};
 
 use crate::client::ClientError;
-use crate::failure::Failure;
+use crate::failure::{Answer, Failure};
 use crate::local::LocalPlan;
-use crate::testbed::{Progress, Testbed, TestbedPlan, no_cluster, on_testbed};
+use crate::testbed::{Judged, Progress, Testbed, TestbedPlan, no_cluster, on_testbed};
 use centre::{Bulk, DESK, EDGE, Maker, Size, configuration, log_in};
 use commands::Commands;
 use drive::{Limit, Load, Pace, Run, drive};
@@ -49,7 +49,7 @@ const DURATION: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_millis(args::DURATION_MAX.0);
 
 /// Runs the command; returns what is to be printed. `err` is told how far it is.
-pub fn run(args: &BenchArgs, err: &mut dyn Write) -> Result<String, Failure> {
+pub fn run(args: &BenchArgs, err: &mut dyn Write) -> Result<Answer, Failure> {
     let nodes = CITIES.iter().take(args.nodes as usize).map(|city| SiteId::new(city));
     let nodes = nodes.collect::<Result<_, _>>().map_err(|why| no_result(why.to_string()))?;
     let local = LocalPlan {
@@ -60,7 +60,7 @@ pub fn run(args: &BenchArgs, err: &mut dyn Write) -> Result<String, Failure> {
         settings: String::new(),
     };
     let plan = TestbedPlan { purpose: "bench", local };
-    let report = on_testbed(
+    let (report, failure) = on_testbed(
         &args.testbed,
         plan,
         err,
@@ -68,7 +68,13 @@ pub fn run(args: &BenchArgs, err: &mut dyn Write) -> Result<String, Failure> {
             measure(args, testbed, progress).await
         },
     )?;
-    report.print(args.output)
+    Ok(Answer { text: report.print(args.output)?, failure })
+}
+
+impl Judged for Report {
+    fn broken_promises(&self) -> Option<String> {
+        (!self.state_hash_equal).then(|| "the nodes have different states".to_owned())
+    }
 }
 
 async fn measure(
@@ -76,10 +82,13 @@ async fn measure(
     testbed: &mut Testbed,
     progress: &mut Progress<'_>,
 ) -> Result<Report, Failure> {
-    let disk = match testbed.own() {
-        Some(own) => machine::sync_times(own.folder())
-            .map_err(|error| no_result(format!("the disk cannot be measured: {error}")))?,
-        None => None,
+    let unmeasured = |error| no_result(format!("the disk cannot be measured: {error}"));
+    let (disk, in_memory) = match testbed.own() {
+        Some(own) => (
+            machine::sync_times(own.folder()).map_err(unmeasured)?,
+            machine::is_in_memory(own.folder()).map_err(unmeasured)?,
+        ),
+        None => (None, false),
     };
     let operator = testbed.operator()?;
     let leader = operator.leader().await.map_err(|error| no_cluster(&error))?;
@@ -92,6 +101,7 @@ async fn measure(
     let nodes = operator.nodes().count() as u64;
     let mut report = Report::new(args, nodes, &measured.run, comparison.equal);
     report.machine = testbed.own().is_some().then(|| measured.machine(disk));
+    report.fsync = !in_memory;
     report.sessions = sessions;
     if let Some(against) = &args.against {
         let other = measure_etcd(args, &against.etcd, &measured.run, progress).await?;

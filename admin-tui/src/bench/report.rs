@@ -12,9 +12,6 @@ use super::histogram::Percentiles;
 use crate::cli::Output;
 use crate::failure::{ErrorCode, Failure};
 
-/// Whether a node syncs its log before it acknowledges an entry. The daemon has no mode in which it
-/// does not, and no setting for one.
-const FSYNC: bool = true;
 /// Whether clients and peers talk over TLS. Nodes take no other connections.
 const TLS: bool = true;
 
@@ -45,7 +42,8 @@ pub(super) struct Report {
     pub(super) refused: BTreeMap<String, u64>,
     pub(super) unavailable: u64,
     pub(super) unknown: u64,
-    /// Whether every commit was synced to disk.
+    /// Whether every commit was synced to a disk. A node has no mode in which it does not sync; but
+    /// where a folder is kept in memory that means nothing. Of a cluster elsewhere it is the nodes' word.
     pub(super) fsync: bool,
     pub(super) tls: bool,
     /// Whether all nodes had the same state in the end.
@@ -138,7 +136,7 @@ impl Report {
             refused: counts.refused.clone(),
             unavailable: counts.unavailable,
             unknown: counts.unknown,
-            fsync: FSYNC,
+            fsync: true,
             tls: TLS,
             state_hash_equal: equal,
             half_load: None,

@@ -245,7 +245,7 @@ fn node() -> Node {
             ..api::QueueStatus::default()
         }];
         boards.agents = (0..3).map(|n| agent(format!("agent-{n}"))).collect();
-        boards.contacts = vec![contact("c-1", "queued"), contact("c-2", "in wrap-up")];
+        boards.contacts = vec![contact("c-1", "queued"), contact("c-2", "wrap-up")];
         boards.contact = Some(api::GetContactResponse {
             live: Some(contact("c-1", "queued")),
             records: vec![stored::ContactRecord {

@@ -103,7 +103,17 @@ impl Client {
 }
 
 /// None: they have not applied the same entries.
+///
+/// A node that finds that its state differs stops applying: it never gets to where the others are.
 fn compare(answers: &[api::GetClusterResponse]) -> Option<Comparison> {
+    let halted = answers.iter().find(|answer| {
+        answer.freshness.as_ref().is_some_and(|freshness| freshness.halted.is_some())
+    });
+    if let Some(api::GetClusterResponse { freshness, cluster }) = halted {
+        let applied = freshness.as_ref()?.applied;
+        let state_hash = cluster.as_ref()?.state_hash.clone();
+        return Some(Comparison { applied, state_hash, equal: false });
+    }
     let has = |answer: &api::GetClusterResponse| {
         let applied = answer.freshness.as_ref()?.applied;
         Some((applied, answer.cluster.as_ref()?.state_hash.clone()))
@@ -137,6 +147,10 @@ mod tests {
         assert_eq!(compare(&[says(7, "a"), says(8, "a")]), None);
         assert!(compare(&[says(7, "a"), says(7, "a"), says(7, "a")]).is_some_and(|c| c.equal));
         assert!(compare(&[says(7, "a"), says(7, "b")]).is_some_and(|c| !c.equal));
+        let mut halted = says(6, "b");
+        let freshness = halted.freshness.as_mut().expect("it has one");
+        freshness.halted = Some("its state differs".into());
+        assert!(compare(&[says(7, "a"), halted]).is_some_and(|c| !c.equal));
         assert_eq!(compare(&[]), None);
         assert_eq!(compare(&[says(7, "a"), api::GetClusterResponse::default()]), None);
     }

@@ -34,7 +34,8 @@ use acd::time::{LogTime, Millis};
 
 use crate::centre_file::CentreFileError;
 use crate::cli::ReplayArgs;
-use crate::failure::{ErrorCode, Failure};
+use crate::failure::{Answer, ErrorCode, Failure};
+use crate::testbed::Judged;
 use calls::{Call, CallLog, CallLogError};
 use centre::{CentreError, centre_of};
 use play::Played;
@@ -66,8 +67,26 @@ struct Replayed {
     state_hash_equal: Option<bool>,
 }
 
+impl Judged for Replayed {
+    fn broken_promises(&self) -> Option<String> {
+        let ledger = &self.played.ledger;
+        let (lost, twice) = (ledger.lost(), ledger.double_offered());
+        let mut broken = Vec::new();
+        if lost > 0 {
+            broken.push(format!("{lost} contacts were lost"));
+        }
+        if twice > 0 {
+            broken.push(format!("{twice} contacts were offered twice at a time"));
+        }
+        if self.state_hash_equal == Some(false) {
+            broken.push("the nodes have different states".to_owned());
+        }
+        (!broken.is_empty()).then(|| broken.join("; "))
+    }
+}
+
 /// Runs the command; returns what is to be printed. `err` is told how far it is.
-pub fn run(args: &ReplayArgs, err: &mut dyn Write) -> Result<String, Failure> {
+pub fn run(args: &ReplayArgs, err: &mut dyn Write) -> Result<Answer, Failure> {
     check_cities(&args.cities)?;
     let log = read_log(&args.file)?;
     let centre =
@@ -76,7 +95,7 @@ pub fn run(args: &ReplayArgs, err: &mut dyn Write) -> Result<String, Failure> {
     if args.print_centre {
         let toml = centre.to_toml().map_err(|error| refused(&error))?;
         let from = args.file.display().to_string();
-        return Ok(format!("{}\n{toml}", centre_comment(&from)));
+        return Ok(format!("{}\n{toml}", centre_comment(&from)).into());
     }
     if let Some(asked) = &args.explain
         && !log.calls.iter().any(|call| call.id == *asked)
@@ -89,13 +108,17 @@ pub fn run(args: &ReplayArgs, err: &mut dyn Write) -> Result<String, Failure> {
         });
     }
     let script = Script::new(&log.calls, &args.cities, commands);
-    let replayed = if args.local {
+    let (replayed, failure) = if args.local {
         let explain = args.explain.as_ref();
-        local::replay(&script, args.speed, explain).map_err(|rejection| stopped(&rejection))?
+        let replayed = local::replay(&script, args.speed, explain);
+        let replayed = replayed.map_err(|rejection| stopped(&rejection))?;
+        let failure = replayed.broken_promises().map(Failure::not_as_expected);
+        (replayed, failure)
     } else {
         cluster::replay(&script, args, err)?
     };
-    Report::new(args, &log, &replayed).print(args.output)
+    let text = Report::new(args, &log, &replayed).print(args.output)?;
+    Ok(Answer { text, failure })
 }
 
 /// The centre did not take something that it must take.

@@ -154,7 +154,7 @@ impl Report {
         let equal = match self.state_hash_equal {
             None => "",
             Some(true) => ", equal on all nodes",
-            Some(false) => ", NOT EQUAL on all nodes: keep their folders and report this",
+            Some(false) => ", NOT EQUAL on all nodes",
         };
         writeln!(text, "state hash {}{equal}", replayed.state_hash)?;
         if let Some(story) = &self.explained {

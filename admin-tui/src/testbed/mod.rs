@@ -50,6 +50,12 @@ pub struct TestbedPlan {
     pub local: LocalPlan,
 }
 
+/// What work on a cluster came to.
+pub trait Judged {
+    /// The promises that the cluster did not keep, in words; none: all went well.
+    fn broken_promises(&self) -> Option<String>;
+}
+
 /// A cluster to work on.
 pub struct Testbed {
     /// Its nodes by site, the lowest number of each.
@@ -124,17 +130,18 @@ impl Testbed {
     }
 }
 
-/// Does `work` on a cluster: on the one that was named, or on one that is founded for it.
+/// Does `work` on a cluster: on the one that was named, or on one that is founded for it. Where the
+/// cluster did not keep its promises, that is said too, and what it wrote stays.
 ///
 /// # Errors
 ///
 /// There is no such cluster, it cannot be founded, Ctrl-C, or what the work says.
-pub fn on_testbed<T>(
+pub fn on_testbed<T: Judged>(
     args: &TestbedArgs,
     plan: TestbedPlan,
     err: &mut dyn Write,
     work: impl AsyncFnOnce(&mut Testbed, &mut Progress<'_>) -> Result<T, Failure>,
-) -> Result<T, Failure> {
+) -> Result<(T, Option<Failure>), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -151,12 +158,12 @@ pub fn on_testbed<T>(
     done
 }
 
-async fn on_given<T>(
+async fn on_given<T: Judged>(
     path: &Path,
     endpoints: &[String],
     progress: &mut Progress<'_>,
     work: impl AsyncFnOnce(&mut Testbed, &mut Progress<'_>) -> Result<T, Failure>,
-) -> Result<T, Failure> {
+) -> Result<(T, Option<Failure>), Failure> {
     let operator = Identity::load(path).map_err(|error| no_identity(path, &error))?;
     let beside = path.parent().map_or_else(|| PathBuf::from("."), Path::to_owned);
     let endpoints =
@@ -169,14 +176,18 @@ async fn on_given<T>(
         work(&mut testbed, progress).await
     })
     .await
+    .map(|done| {
+        let failure = done.broken_promises().map(Failure::not_as_expected);
+        (done, failure)
+    })
 }
 
-async fn on_own<T>(
+async fn on_own<T: Judged>(
     plan: TestbedPlan,
     asked: Option<&Path>,
     progress: &mut Progress<'_>,
     work: impl AsyncFnOnce(&mut Testbed, &mut Progress<'_>) -> Result<T, Failure>,
-) -> Result<T, Failure> {
+) -> Result<(T, Option<Failure>), Failure> {
     let TestbedPlan { purpose, local } = plan;
     let folder = Folder::choose(purpose, asked);
     match folder.is_taken() {
@@ -199,11 +210,16 @@ async fn on_own<T>(
     .await;
     match worked {
         Ok(done) => {
+            if let Some(why) = done.broken_promises() {
+                // All of it is evidence.
+                let failure = words::with_logs(Failure::not_as_expected(why), folder.path());
+                return Ok((done, Some(failure)));
+            }
             if let Err(error) = folder.remove() {
                 let path = folder.path().display();
                 progress.say(&format!("{path} was left behind: {error}"));
             }
-            Ok(done)
+            Ok((done, None))
         }
         Err(failure) => {
             // The nodes are ended: whatever held them is dropped. If there is nothing to remove,

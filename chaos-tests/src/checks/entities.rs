@@ -47,7 +47,7 @@ impl Stage {
             Self::Accepted(_) => "accepted",
             Self::Connected(_) => "connected",
             Self::Held(_) => "held",
-            Self::WrapUp(_) => "in wrap-up",
+            Self::WrapUp(_) => "wrap-up",
         }
     }
 }

@@ -166,7 +166,7 @@ impl<D: Door> Desktop<D> {
                 WorkState::Accepted => "accepted",
                 WorkState::Connected => "connected",
                 WorkState::Held => "held",
-                WorkState::WrapUp => "in wrap-up",
+                WorkState::WrapUp => "wrap-up",
             };
             self.take_up(item.contact, item.token, stage);
         }
@@ -189,7 +189,7 @@ impl<D: Door> Desktop<D> {
             "offered" => self.note_between(80, 500, Act::Accept(contact, token)),
             "connected" => self.note_between(200, 900, Act::Talk(contact, token)),
             "held" => self.note_between(200, 600, Act::Retrieve(contact, token)),
-            "in wrap-up" => self.note_between(100, 500, Act::Complete(contact, token)),
+            "wrap-up" => self.note_between(100, 500, Act::Complete(contact, token)),
             _ => {}
         }
     }

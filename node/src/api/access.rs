@@ -98,6 +98,12 @@ pub fn gate(state: State) -> Gate {
     })
 }
 
+/// Whether somebody may still do what began as a call of this method.
+pub(super) fn may_go_on(state: &State, principal: &PrincipalId, path: &str) -> Result<(), String> {
+    let rule = rule(path).ok_or_else(|| format!("there is no {path} here"))?;
+    check(rule, principal, || state.view().centre().roles_of(principal))
+}
+
 /// Checks a caller against a rule; what it takes, and what the caller has, if that is not enough.
 fn check(rule: Rule, who: &PrincipalId, roles: impl FnOnce() -> Roles) -> Result<(), String> {
     let (needed, held) = match rule {

@@ -16,8 +16,6 @@ pub(super) const MESSAGE_BYTES_MAX: usize = 256 << 10;
 
 // Codes of what a node refuses by itself; docs/errors.md explains them.
 
-/// An agent did not say from which session it acts.
-pub(super) const SESSION_MISSING: &str = "session-missing";
 /// Administration came without a request.
 pub(super) const REQUEST_MISSING: &str = "request-missing";
 /// The command is for another method.
@@ -37,6 +35,11 @@ impl<RT: AsyncRuntime> Clone for Intake<RT> {
 impl<RT: AsyncRuntime> Intake<RT> {
     pub(super) fn new(door: Door<RT>) -> Self {
         Self { door }
+    }
+
+    /// Whether somebody keeps the sessions of its agents apart by itself.
+    pub(super) fn is_gateway(&self, principal: &PrincipalId) -> bool {
+        self.door.is_gateway(principal)
     }
 
     /// Waits for what becomes of a command, for [`crate::submit::COMMAND_DEADLINE`] at most.
@@ -83,6 +86,7 @@ pub(super) use commands;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::submit::SESSION_MISSING;
 
     #[test]
     fn every_code_is_explained() {

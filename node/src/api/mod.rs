@@ -102,7 +102,7 @@ impl<RT: AsyncRuntime> Api<RT> {
         let intake = Intake::new(node.door().clone());
         let state = node.state().clone();
         let contacts = ContactsService(intake.clone());
-        let work = WorkService { intake: intake.clone(), state: state.clone() };
+        let work = WorkService { intake: intake.clone() };
         let administration = AdministrationService(intake);
         let watches = WatchesService::<RT> { state, runtime: PhantomData };
         let reads = ReadsService::new(node.clone(), records);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use acd::codec::event_to_stored;
 use acd::event::Event;
+use acd::ids::PrincipalId;
 use futures::stream::{self, BoxStream};
 use openraft_rt::AsyncRuntime;
 use prost::Message;
@@ -17,11 +18,15 @@ use proto::api::v1::watch_response::{Ended as Over, Entry, News, Started, Why};
 use proto::api::v1::watches_server::Watches;
 use tonic::{Request, Response, Status};
 
+use super::access::may_go_on;
+use super::intake::caller;
 use crate::replica::{Ended, EntryEvents, State, Token, Watch};
 
 /// Bytes of events in one message; one event may be larger. Flushing a queue makes 100,000 events of
 /// one entry, and clients take 4 MiB by default.
 const MESSAGE_BYTES: usize = 256 << 10;
+/// The method, in the table of who may call what.
+const WATCH: &str = "/quorumcall.api.v1.Watches/Watch";
 /// Kinds that one filter may name: each some times over.
 const KINDS_MAX: usize = 64;
 
@@ -39,6 +44,7 @@ impl<RT: AsyncRuntime> Watches for WatchesService<RT> {
         &self,
         request: Request<api::WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        let principal = caller(&request)?;
         let api::WatchRequest { after, filter } = request.into_inner();
         let kinds = Kinds::parse(&filter.unwrap_or_default().kinds)?;
         let from = match after {
@@ -49,13 +55,13 @@ impl<RT: AsyncRuntime> Watches for WatchesService<RT> {
             }
         };
         let next = match from {
-            Ok(watch) => Next::Begin(Telling { told: watch.token(), watch, kinds, entry: None }),
+            Ok(watch) => {
+                let (told, state) = (watch.token(), self.state.clone());
+                Next::Begin(Telling { principal, state, told, watch, kinds, entry: None })
+            }
             Err((token, why)) => Next::Over(token, why),
         };
-        Ok(Response::new(Box::pin(stream::unfold(next, |next| async move {
-            let (message, next) = next.message().await?;
-            Some((Ok(message), next))
-        }))))
+        Ok(Response::new(Box::pin(stream::unfold(next, Next::message))))
     }
 }
 
@@ -72,24 +78,38 @@ enum Next {
 }
 
 impl Next {
-    async fn message(self) -> Option<(api::WatchResponse, Self)> {
+    async fn message(self) -> Option<(Result<api::WatchResponse, Status>, Self)> {
         match self {
             Self::Begin(telling) => {
                 let message = message(telling.told, News::Started(Started {}));
-                Some((message, Self::Tell(telling)))
+                Some((Ok(message), Self::Tell(telling)))
             }
             Self::Tell(mut telling) => match telling.next().await {
-                Ok(news) => Some((news, Self::Tell(telling))),
-                Err(why) => Some((over(telling.told, why), Self::Nothing)),
+                Ok(news) => Some((Ok(news), Self::Tell(telling))),
+                Err(Stop::Ended(why)) => Some((Ok(over(telling.told, why)), Self::Nothing)),
+                Err(Stop::Dismissed(why)) => {
+                    let words = format!("{WATCH} {why}");
+                    Some((Err(Status::permission_denied(words)), Self::Nothing))
+                }
             },
-            Self::Over(token, why) => Some((over(token, why), Self::Nothing)),
+            Self::Over(token, why) => Some((Ok(over(token, why)), Self::Nothing)),
             Self::Nothing => None,
         }
     }
 }
 
+/// Why a watch that stood is over.
+enum Stop {
+    /// Nothing more can be told.
+    Ended(Ended),
+    /// Whoever watches may not any more.
+    Dismissed(String),
+}
+
 /// A watch that stands.
 struct Telling {
+    principal: PrincipalId,
+    state: State,
     watch: Watch,
     kinds: Kinds,
     /// The last entry that was told whole.
@@ -100,12 +120,16 @@ struct Telling {
 
 impl Telling {
     /// The next message about an entry of which something is told.
-    async fn next(&mut self) -> Result<api::WatchResponse, Ended> {
+    async fn next(&mut self) -> Result<api::WatchResponse, Stop> {
         loop {
             let (entry, from) = match self.entry.take() {
                 Some(begun) => begun,
-                None => (self.watch.next().await?, 0),
+                None => (self.watch.next().await.map_err(Stop::Ended)?, 0),
             };
+            // Roles are configuration, and may have been taken away.
+            if from == 0 && entry.events.iter().any(|event| matches!(event, Event::Config { .. })) {
+                may_go_on(&self.state, &self.principal, WATCH).map_err(Stop::Dismissed)?;
+            }
             let (events, upto) = self.events(&entry, from);
             if events.is_empty() {
                 continue;

@@ -1,7 +1,5 @@
 //! What agents do with contacts, one call at a time.
 
-use acd::ids::PrincipalId;
-use acd::roles::Role;
 use openraft_rt::AsyncRuntime;
 use proto::api::v1::Answer;
 use proto::api::v1::work_server::Work;
@@ -12,8 +10,8 @@ use proto::stored::v1::work_command::Command;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
-use super::intake::{Intake, SESSION_MISSING, caller, commands, refused};
-use crate::replica::State;
+use super::intake::{Intake, caller, commands, refused};
+use crate::submit::SESSION_MISSING;
 
 /// The metadata in which an agent names the session: its epoch, in decimal digits.
 pub const SESSION: &str = "quorumcall-session";
@@ -21,7 +19,6 @@ pub const SESSION: &str = "quorumcall-session";
 /// Takes, handles and finishes contacts.
 pub(super) struct WorkService<RT: AsyncRuntime> {
     pub(super) intake: Intake<RT>,
-    pub(super) state: State,
 }
 
 impl<RT: AsyncRuntime> WorkService<RT> {
@@ -35,7 +32,7 @@ impl<RT: AsyncRuntime> WorkService<RT> {
             Ok(session) => session,
             Err(words) => return Ok(refused("malformed", words)),
         };
-        if session.is_none() && !self.is_gateway(&principal) {
+        if session.is_none() && !self.intake.is_gateway(&principal) {
             let words = format!(
                 "an agent says from which session it acts: the metadata {SESSION} is missing"
             );
@@ -49,11 +46,6 @@ impl<RT: AsyncRuntime> WorkService<RT> {
             ..Default::default()
         };
         Ok(self.intake.carry_out(submission).await)
-    }
-
-    /// Whether it keeps the sessions of its agents apart by itself.
-    fn is_gateway(&self, principal: &PrincipalId) -> bool {
-        self.state.view().centre().roles_of(principal).contains(Role::Gateway)
     }
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use acd::codec::encode_submission;
 use acd::command::Submission;
+use acd::ids::PrincipalId;
+use acd::roles::Role;
 use openraft_rt::AsyncRuntime;
 use tokio::sync::mpsc;
 
@@ -18,6 +20,9 @@ use crate::replica::State;
 /// How long a command is waited for; then its outcome is unknown. Longer than any failover a
 /// profile promises.
 pub const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The code of a refusal: an agent did not say from which session it acts.
+pub const SESSION_MISSING: &str = "session-missing";
 
 /// Takes commands, here or at the leader. Clones share it.
 pub struct Door<RT: AsyncRuntime> {
@@ -84,6 +89,11 @@ impl<RT: AsyncRuntime> Door<RT> {
                 submitted.reply_to.answer(answer);
             }
         }
+    }
+
+    /// Whether somebody keeps the sessions of its agents apart by itself.
+    pub fn is_gateway(&self, principal: &PrincipalId) -> bool {
+        self.state.view().centre().roles_of(principal).contains(Role::Gateway)
     }
 
     /// Refuses a command of a client that must not come in.

@@ -20,7 +20,7 @@ mod tally;
 
 pub use answer::{Answer, ReplyTo, TakeAnswers};
 pub use batcher::{BatchLimits, Batcher};
-pub use door::{COMMAND_DEADLINE, Door, ask};
+pub use door::{COMMAND_DEADLINE, Door, SESSION_MISSING, ask};
 pub use forward::Forwarder;
 pub use inbox::{Class, Full, Inbox, InboxLimits, Stopwatch, Submitted, leads_its_entry};
 pub use service::{CommandsService, answer_from_wire, answer_to_wire, outcome_from_wire};

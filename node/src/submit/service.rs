@@ -16,7 +16,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::answer::{Answer, ReplyTo};
-use super::door::{COMMAND_DEADLINE, Door};
+use super::door::{COMMAND_DEADLINE, Door, SESSION_MISSING};
 use super::forward::COMMANDS_PER_MESSAGE_MAX;
 use super::inbox::{Class, Submitted, leads_its_entry};
 use crate::identity;
@@ -214,6 +214,14 @@ impl<RT: AsyncRuntime> Session<RT> {
         if decoded.principal != caller.0 {
             let words = format!("{} may not speak for {}", caller.0, decoded.principal);
             return self.door.refuse(reply_to, "not-yours", words);
+        }
+        // What an old desktop of an agent does must not count once there is another.
+        if matches!(decoded.command, acd::command::Command::Work(_))
+            && decoded.session.is_none()
+            && !self.door.is_gateway(&caller.0)
+        {
+            let words = "an agent says from which session it acts: the session is missing";
+            return self.door.refuse(reply_to, SESSION_MISSING, words.to_owned());
         }
         self.door.submit(Submitted {
             submission,

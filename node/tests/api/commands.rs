@@ -3,9 +3,10 @@
 use acd::codec::encode_submission;
 use acd::command::{
     AgentCommand, ClusterCommand, ConfigCommand, ContactCommand, SiteCommand, Submission,
+    WorkCommand,
 };
 use acd::config::SiteConfig;
-use acd::ids::{AgentId, ContactId, NodeId, QueueId, SiteId, SkillId};
+use acd::ids::{AgentId, ContactId, NodeId, OfferToken, PrincipalId, QueueId, SiteId, SkillId};
 use acd::reply::Reply;
 use acd::roles::{Role, Roles};
 use acd::text::Label;
@@ -46,6 +47,15 @@ async fn single_calls_take_a_contact_from_its_arrival_to_its_end() {
     let anna = async || centre.work(3, "anna").accept(in_session(session, accept.clone())).await;
     assert_eq!(committed(anna).await, Reply::Accepted { bridging: true });
     assert_eq!(committed(anna).await, Reply::Accepted { bridging: true });
+    // The stream of commands is no way round that.
+    let id = ContactId::new("c1").unwrap();
+    let command = WorkCommand::Accept { contact: id, token: OfferToken(token) };
+    let without = Submission::new(PrincipalId::new("anna").unwrap(), command.into());
+    let answer = centre.cluster.ask(3, &centre.identity("anna"), &without).await;
+    assert!(
+        matches!(&answer, Answer::Refused { code, .. } if code == "session-missing"),
+        "{answer:?}"
+    );
     let desk = async || centre.work(2, "desk").accept(accept.clone()).await;
     assert_eq!(committed(desk).await, Reply::Accepted { bridging: true });
 
@@ -60,7 +70,7 @@ async fn single_calls_take_a_contact_from_its_arrival_to_its_end() {
     committed(retrieve).await;
     let end = work_command::End { contact: contact.clone(), token };
     committed(async || centre.work(1, "anna").end(in_session(session, end.clone())).await).await;
-    assert_eq!(centre.contact("c1").await.live.unwrap().stage, "in wrap-up");
+    assert_eq!(centre.contact("c1").await.live.unwrap().stage, "wrap-up");
     let complete = work_command::Complete {
         contact: contact.clone(),
         token,

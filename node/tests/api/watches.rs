@@ -1,7 +1,8 @@
 //! Watches: what happens, in order, from a token on, at any node.
 
 use acd::command::ConfigCommand;
-use acd::ids::SkillId;
+use acd::ids::{PrincipalId, SkillId};
+use acd::roles::{Role, Roles};
 use bytes::Bytes;
 use futures::future::{BoxFuture, join_all};
 use hyper::body::Incoming;
@@ -14,8 +15,8 @@ use proto::api::v1::watch_response::{News, Why};
 use proto::api::v1::watches_client::WatchesClient;
 use proto::stored::v1::Event;
 use proto::stored::v1::event;
-use tonic::Streaming;
 use tonic::body::Body;
+use tonic::{Code, Streaming};
 
 use crate::centre::*;
 use crate::common::*;
@@ -287,4 +288,21 @@ async fn a_large_entry_comes_in_parts_that_make_the_whole() {
     }
     assert_eq!(closed, 256);
     assert!(messages > 2, "{messages}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_loses_the_role_is_told_nothing_more() {
+    let centre = Centre::open("").await;
+    let from = token(&centre, 2).await;
+    let mut contacts = watch(&centre, 2, Some(from), &[Kind::Contact]).await;
+    started(&mut contacts).await;
+    let principal = PrincipalId::new("vera").unwrap();
+    let roles = Roles::of(&[Role::Ingress]);
+    let now = ConfigCommand::PutPrincipal { principal, roles, site: None, expected: None };
+    centre.configure(now).await;
+    centre.enqueue("c1", "loans").await;
+    let told = tokio::time::timeout(PATIENCE, contacts.message()).await.unwrap();
+    let status = told.unwrap_err();
+    assert_eq!(status.code(), Code::PermissionDenied, "{status}");
+    assert!(status.message().contains("vera has ingress"), "{status}");
 }

@@ -228,7 +228,7 @@ impl Next {
             },
             "accepted" => by_others("the front end connects the two, or it goes back to its place"),
             "connected" | "held" => by_others("the agent or the customer ends it"),
-            "in wrap-up" => by_others("the agent finishes, or wrap-up runs out"),
+            "wrap-up" => by_others("the agent finishes, or wrap-up runs out"),
             "stranded" => by_others(
                 "its ingress comes back, and it goes on in its place; or the place is given up",
             ),

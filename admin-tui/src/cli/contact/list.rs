@@ -69,7 +69,7 @@ impl StageWord {
             Self::Accepted => "accepted",
             Self::Connected => "connected",
             Self::Held => "held",
-            Self::WrapUp => "in wrap-up",
+            Self::WrapUp => "wrap-up",
         }
     }
 }

@@ -97,7 +97,7 @@ struct ContactRow {
     site: String,
     /// Who put it in.
     ingress: String,
-    /// scheduled, queued, stranded, offered, accepted, connected, held, in wrap-up.
+    /// scheduled, queued, stranded, offered, accepted, connected, held, wrap-up.
     stage: String,
     /// When it arrived.
     arrived_ms: u64,
@@ -192,7 +192,7 @@ mod tests {
         for stage in ["queued", "stranded", "offered", "accepted"] {
             assert_eq!(row(stage), Some(23_000), "{stage}");
         }
-        for stage in ["scheduled", "connected", "held", "in wrap-up"] {
+        for stage in ["scheduled", "connected", "held", "wrap-up"] {
             assert_eq!(row(stage), None, "{stage}");
         }
     }

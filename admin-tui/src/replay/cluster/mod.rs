@@ -43,7 +43,7 @@ pub(super) fn replay(
     script: &Script<'_>,
     args: &ReplayArgs,
     err: &mut dyn Write,
-) -> Result<Replayed, Failure> {
+) -> Result<(Replayed, Option<Failure>), Failure> {
     if args.testbed.identity.is_none() {
         check_cities(script.cities)?;
     }

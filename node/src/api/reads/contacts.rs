@@ -27,7 +27,7 @@ use crate::storage::records::{By, PAGE_MAX, Query, RecordStore};
 
 /// The words for stages.
 const STAGES: [&str; 8] =
-    ["scheduled", "queued", "stranded", "offered", "accepted", "connected", "held", "in wrap-up"];
+    ["scheduled", "queued", "stranded", "offered", "accepted", "connected", "held", "wrap-up"];
 /// Records of one id that are told.
 const RECORDS_MAX: usize = 16;
 

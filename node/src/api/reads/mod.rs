@@ -56,24 +56,33 @@ impl<RT: AsyncRuntime> ReadsService<RT> {
         Self { node, records, looks: Arc::new(Semaphore::new(LOOKS_MAX)) }
     }
 
-    /// Takes something from the state, with how current it is. Nothing is applied meanwhile.
+    /// Waits until this replica has what was committed before, if that is asked for.
+    async fn current(&self, linearizable: bool) -> Result<(), Status> {
+        if linearizable {
+            let caught_up = self.node.catch_up().await;
+            drop(caught_up.map_err(|why| Status::unavailable(why.to_string()))?);
+        }
+        Ok(())
+    }
+
+    /// Takes something from the state as it is, with how current it is. Nothing is applied meanwhile.
+    fn take_now<T>(
+        &self,
+        take: impl FnOnce(&Centre) -> Result<T, Status>,
+    ) -> Result<(api::Freshness, T), Status> {
+        let known = self.node.freshness();
+        let view = self.node.state().view();
+        let taken = take(view.centre())?;
+        Ok((freshness::to_wire(&self.node, known, &view), taken))
+    }
+
     async fn take<T>(
         &self,
         linearizable: bool,
         take: impl FnOnce(&Centre) -> Result<T, Status>,
     ) -> Result<(api::Freshness, T), Status> {
-        let view = match linearizable {
-            true => {
-                let caught_up = self.node.catch_up().await;
-                drop(caught_up.map_err(|why| Status::unavailable(why.to_string()))?);
-                let known = self.node.freshness();
-                (known, self.node.state().view())
-            }
-            false => (self.node.freshness(), self.node.state().view()),
-        };
-        let (known, view) = view;
-        let taken = take(view.centre())?;
-        Ok((freshness::to_wire(&self.node, known, &view), taken))
+        self.current(linearizable).await?;
+        self.take_now(take)
     }
 
     /// Takes a fork of the tables and whatever else is needed, and works the answer out from it on
@@ -88,12 +97,14 @@ impl<RT: AsyncRuntime> ReadsService<RT> {
         T: Send + 'static,
         A: Send + 'static,
     {
+        // Before the turn: whoever waits for a leader must not keep others from a board.
+        self.current(linearizable).await?;
         let turn = RT::timeout(TURN_DEADLINE, self.looks.clone().acquire_owned()).await;
         let busy = || Status::unavailable("this node has too much to look up; try again");
         // The semaphore is never closed.
         let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
-        let taken = self.take(linearizable, |centre| Ok((take(centre)?, centre.board())));
-        let (freshness, (taken, board)) = taken.await?;
+        let (freshness, (taken, board)) =
+            self.take_now(|centre| Ok((take(centre)?, centre.board())))?;
         let answer = RT::spawn_blocking(move || {
             let answer = answer(&board, taken);
             drop(turn);
