@@ -12,7 +12,7 @@ use openraft::errors::{Fatal, InitializeError, RaftError};
 use openraft::raft::ReadPolicy;
 use openraft::storage::RaftLogStorage;
 use openraft_rt::watch::WatchReceiver;
-use openraft_rt::{AsyncRuntime, Instant as _, Select2};
+use openraft_rt::{AsyncRuntime, Instant as _, Select3};
 use proto::api::v1::commands_server::CommandsServer;
 use proto::peer::v1::peer_server::PeerServer;
 use proto::peer::v1::read_index_response::Result as ReadIndex;
@@ -44,6 +44,8 @@ const PEER_MESSAGE_BYTES_MAX: usize = 32 << 20;
 
 /// How often a node that ends looks whether it can.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How often to look whether Raft has failed.
+const FAILURE_LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long a leader that ends waits for another one, and a node for what is on its way.
 const HAND_OVER: Duration = Duration::from_secs(1);
 
@@ -531,19 +533,23 @@ impl<RT: AsyncRuntime> Node<RT> {
 
     /// Returns when this node cannot go on, with why.
     pub async fn failed(&self) -> String {
-        let mut metrics = self.inner.raft.metrics();
+        // Not all metrics: they change with each entry, and this waits on a thread of its own.
+        let mut roles = self.inner.raft.server_metrics();
         loop {
-            let halted = self.inner.state.next_applied();
-            let fatal = metrics.borrow_watched().running_state.clone().err();
+            let fatal = self.inner.raft.metrics().borrow_watched().running_state.clone().err();
             match (fatal, self.inner.state.halted()) {
                 (_, Some(halt)) => return halt.to_string(),
                 (Some(Fatal::Stopped), None) => return "the node was stopped".to_owned(),
                 (Some(fatal), None) => return fatal.to_string(),
                 (None, None) => {}
             }
-            let changed = metrics.changed();
-            if let Select2::Second(Err(_)) = RT::select2(halted, changed).await {
-                return "Raft has stopped".to_owned();
+            let halted = pin!(self.inner.state.until_halted());
+            let changed = pin!(roles.changed());
+            // That Raft has failed stands in all metrics only.
+            let looked = RT::select3(halted, changed, RT::sleep(FAILURE_LOOK_EVERY)).await;
+            if let Select3::Second(Err(_)) = looked {
+                let fatal = self.inner.raft.metrics().borrow_watched().running_state.clone().err();
+                return fatal.map_or("Raft has stopped".to_owned(), |fatal| fatal.to_string());
             }
         }
     }

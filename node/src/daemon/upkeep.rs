@@ -46,10 +46,12 @@ pub(super) async fn tell_who_leads(node: Node<TokioRuntime>, leaders: Arc<Counte
 
 /// Notes after each snapshot how far the log is durable.
 pub(super) async fn mark_log(node: Node<TokioRuntime>, log: FileLog<TokioRuntime>) {
-    let mut metrics = node.raft().data_metrics();
+    let metrics = node.raft().data_metrics();
     // What was there when the log was opened was marked then.
     let mut last = metrics.borrow_watched().snapshot;
-    while metrics.changed().await.is_ok() {
+    loop {
+        // They change with each entry, which is no reason to wake up.
+        tokio::time::sleep(LOOK_EVERY).await;
         let snapshot = metrics.borrow_watched().snapshot;
         if snapshot != last {
             last = snapshot;

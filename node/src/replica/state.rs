@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 
 use acd::Centre;
 use openraft_rt::AsyncRuntime;
+use tokio::sync::Notify;
 
 use super::watch::{Ended, Ring, Token, Watch};
 use crate::raft::{LogId, StoredMembership};
@@ -72,6 +73,7 @@ struct Shared {
     ring: Arc<Ring>,
     epoch: u64,
     halt: OnceLock<Halt>,
+    halting: Notify,
 }
 
 pub(super) struct Inner {
@@ -103,7 +105,13 @@ impl State {
     /// `epoch`: which life of the cluster; `events_max`: events kept for watches.
     pub(super) fn new(inner: Inner, epoch: u64, events_max: usize) -> Self {
         let ring = Arc::new(Ring::new(events_max, index(inner.applied)));
-        let shared = Shared { inner: RwLock::new(inner), ring, epoch, halt: OnceLock::new() };
+        let shared = Shared {
+            inner: RwLock::new(inner),
+            ring,
+            epoch,
+            halt: OnceLock::new(),
+            halting: Notify::new(),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -167,12 +175,25 @@ impl State {
         self.shared.halt.get()
     }
 
+    /// Returns when this replica must not go on.
+    pub async fn until_halted(&self) -> &Halt {
+        loop {
+            // Before the look: what happens after it is noticed.
+            let halting = self.shared.halting.notified();
+            if let Some(halt) = self.halted() {
+                return halt;
+            }
+            halting.await;
+        }
+    }
+
     /// This replica must not go on. Watches end; reads of what the node knows last are left to
     /// those who look for the cause.
     pub(crate) fn halt(&self, why: Halt) {
         tracing::error!(%why, "this node must not go on");
         // The first reason is the one to tell.
         let _ = self.shared.halt.set(why);
+        self.shared.halting.notify_waiters();
         self.close();
     }
 
