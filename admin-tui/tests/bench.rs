@@ -57,6 +57,17 @@ fn whole_contacts_are_three_commands_each_whatever_the_path() {
     let sessions = result(&small(&["--path", "sessions"]));
     check(&sessions, 60);
     assert_eq!(sessions["sessions"]["broken"], 0);
+    assert!(sessions["sessions"]["back_s"].is_null());
+}
+
+#[test]
+fn agents_of_a_node_that_dies_come_back_at_others() {
+    let lost = result(&small(&["--path", "sessions", "--lose-node"]));
+    check(&lost, 60);
+    assert!(lost["sessions"]["back_s"].as_f64().is_some_and(|seconds| seconds > 0.0), "{lost}");
+    let alone = bench(&["--path", "sessions", "--lose-node", "--nodes", "1"]);
+    assert_eq!(alone.status.code(), Some(2), "{}", text(&alone.stderr));
+    assert!(text(&alone.stderr).starts_with("error E-BAD-SCHEDULE: "), "{}", text(&alone.stderr));
 }
 
 #[test]

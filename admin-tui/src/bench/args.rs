@@ -104,6 +104,10 @@ pub struct BenchArgs {
     /// from the moment at which each should have begun.
     #[arg(long)]
     pub half_load: bool,
+    /// With --path sessions: all agents log in at one node, which is killed after the measurement;
+    /// reports how long it takes until all of them are back at others.
+    #[arg(long, conflicts_with = "identity")]
+    pub lose_node: bool,
     /// Which cluster.
     #[command(flatten)]
     pub testbed: TestbedArgs,

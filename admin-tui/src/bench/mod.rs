@@ -28,7 +28,7 @@ use acd::ids::{PrincipalId, SiteId};
 pub use args::{Against, BenchArgs, Mode, Path};
 
 use crate::client::ClientError;
-use crate::failure::{Answer, Failure};
+use crate::failure::{Answer, ErrorCode, Failure};
 use crate::local::LocalPlan;
 use crate::testbed::{Judged, Progress, Testbed, TestbedPlan, no_cluster, on_testbed};
 use centre::{Bulk, DESK, EDGE, Maker, Size, configuration, log_in};
@@ -50,6 +50,14 @@ const LONGEST: Duration = Duration::from_millis(args::DURATION_MAX.0);
 
 /// Runs the command; returns what is to be printed. `err` is told how far it is.
 pub fn run(args: &BenchArgs, err: &mut dyn Write) -> Result<Answer, Failure> {
+    if args.lose_node && (args.path != Path::Sessions || args.nodes < 3) {
+        return Err(Failure {
+            code: ErrorCode::BadSchedule,
+            what: "the benchmark does not begin".into(),
+            why: "--lose-node kills a node that has sessions, and two others must be left".into(),
+            remedy: "add --path sessions, and --nodes 3 or more".into(),
+        });
+    }
     let nodes = CITIES.iter().take(args.nodes as usize).map(|city| SiteId::new(city));
     let nodes = nodes.collect::<Result<_, _>>().map_err(|why| no_result(why.to_string()))?;
     let local = LocalPlan {
@@ -138,7 +146,7 @@ async fn make_centre(args: &BenchArgs, testbed: &Testbed, leader: usize) -> Resu
 /// What was measured, and what is known of the sessions.
 async fn load(
     args: &BenchArgs,
-    testbed: &Testbed,
+    testbed: &mut Testbed,
     leader: usize,
     pids: &[u32],
     progress: &mut Progress<'_>,
@@ -156,12 +164,26 @@ async fn load(
     };
     match (args.path, args.mode) {
         (Path::Sessions, mode) => {
-            let mut load = Sessions::open(testbed, args.agents, mode, maker, progress).await?;
+            // Whoever leads must go on leading.
+            let lost = args.lose_node.then(|| (leader + 1) % testbed.nodes.len());
+            let mut load =
+                Sessions::open(testbed, args.agents, lost, mode, maker, progress).await?;
             let measured = phases(args, &mut load, pids, progress).await?;
-            let report = SessionsReport {
+            let mut report = SessionsReport {
                 log_in_s: round(load.log_in.as_secs_f64(), 3),
+                back_s: None,
                 broken: load.broken,
             };
+            if let Some(lost) = lost {
+                let node = testbed.nodes[lost].1.0;
+                progress.say(&format!("node {node}, where everybody is, is killed"));
+                kill(testbed, node);
+                let back = load.come_back(args.agents, progress).await?;
+                report.back_s = Some(round(back.as_secs_f64(), 3));
+                // It has to come to the same state as the others.
+                start(testbed, node)?;
+                testbed.serving().await?;
+            }
             Ok((measured, Some(report)))
         }
         (_, Mode::Commands) => {
@@ -178,6 +200,18 @@ async fn load(
             Ok((phases(args, &mut load, pids, progress).await?, None))
         }
     }
+}
+
+/// Ends a node that was started for this as a lost machine ends.
+fn kill(testbed: &mut Testbed, node: u64) {
+    if let Some(own) = testbed.own() {
+        own.kill(node);
+    }
+}
+
+fn start(testbed: &mut Testbed, node: u64) -> Result<(), Failure> {
+    let started = testbed.own().map_or(Ok(()), |own| own.start(node));
+    started.map_err(|error| no_result(format!("node {node} does not start again: {error}")))
 }
 
 /// What was measured.

@@ -76,6 +76,8 @@ pub(super) struct HalfLoad {
 pub(super) struct SessionsReport {
     /// From the first log-in until all were ready.
     pub(super) log_in_s: f64,
+    /// From the death of the node they were at until all were ready at others; null if none died.
+    pub(super) back_s: Option<f64>,
     pub(super) broken: u64,
 }
 
@@ -182,8 +184,11 @@ impl Report {
             row(&mut text, "half load, a contact", half.routed_latency_ms)?;
         }
         if let Some(sessions) = &self.sessions {
-            let SessionsReport { log_in_s, broken } = sessions;
+            let SessionsReport { log_in_s, back_s, broken } = sessions;
             writeln!(text, "sessions: all ready after {log_in_s} s, {broken} broke")?;
+            if let Some(back_s) = back_s {
+                writeln!(text, "their node was killed: all ready at others after {back_s} s")?;
+            }
         }
         if let Some(other) = &self.against {
             let name = other.what.get("system").unwrap_or(&"other");

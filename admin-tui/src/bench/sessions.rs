@@ -7,7 +7,7 @@
 //!      ◀─ reports ┘                          (200 over a connection)
 //! ```
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use acd::ids::{NodeId, SiteId};
@@ -36,7 +36,7 @@ const LOG_IN_STALLED_AFTER: Duration = Duration::from_secs(60);
 
 /// What a session's task says.
 enum Report {
-    /// The agent is ready for the first time.
+    /// The agent is ready, in a session that was just opened.
     Ready,
     /// A command of the agent was answered.
     Answered { result: Result<(), ClientError>, latency: Duration, over: Option<String> },
@@ -68,10 +68,12 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Logs all agents in and waits until they are ready.
+    /// Logs all agents in, each where its city is or all at the node `at`, and waits until they are
+    /// ready.
     pub(super) async fn open(
         testbed: &Testbed,
         agents: u64,
+        at: Option<usize>,
         mode: Mode,
         maker: Maker,
         progress: &mut Progress<'_>,
@@ -87,7 +89,7 @@ impl Sessions {
         let mut at_node = vec![0_u64; nodes.len()];
         let began = Instant::now();
         for number in 0..agents {
-            let node = node_of(number, agents, nodes.len());
+            let node = at.unwrap_or_else(|| node_of(number, agents, nodes.len()));
             let group = at_node[node] / PER_CONNECTION;
             at_node[node] += 1;
             let client = match connections.get(&(node, group)) {
@@ -128,10 +130,13 @@ impl Sessions {
         agents: u64,
         progress: &mut Progress<'_>,
     ) -> Result<(), Failure> {
-        let (mut ready, mut last) = (0, "nobody logged in".to_owned());
-        while ready < agents {
+        let mut missing: HashSet<usize> = (0..agents as usize).collect();
+        let mut last = "nobody logged in".to_owned();
+        while !missing.is_empty() {
             match timeout(LOG_IN_STALLED_AFTER, self.reports.recv()).await {
-                Ok(Some((_, Report::Ready))) => ready += 1,
+                Ok(Some((agent, Report::Ready))) => {
+                    missing.remove(&agent);
+                }
                 Ok(Some((_, Report::Broken(why)))) => last = why,
                 Ok(Some((_, Report::Answered { result, .. }))) => {
                     if let Err(error) = result {
@@ -139,12 +144,26 @@ impl Sessions {
                     }
                 }
                 Ok(None) | Err(_) => {
+                    let ready = agents - missing.len() as u64;
                     return Err(no_result(format!("{ready} of {agents} agents logged in: {last}")));
                 }
             }
-            progress.show(|| format!("{ready} of {agents} agents are logged in"));
+            progress.show(|| {
+                format!("{} of {agents} agents are logged in", agents - missing.len() as u64)
+            });
         }
         Ok(())
+    }
+
+    /// Waits until all agents, whose node was just killed, are ready at others; how long it took.
+    pub(super) async fn come_back(
+        &mut self,
+        agents: u64,
+        progress: &mut Progress<'_>,
+    ) -> Result<Duration, Failure> {
+        let killed = Instant::now();
+        self.wait_ready(agents, progress).await?;
+        Ok(killed.elapsed())
     }
 
     fn reported(&mut self, agent: usize, report: Report) -> u64 {
@@ -273,7 +292,6 @@ async fn work(
     // Requests under way: since when; and of which contact, if it is over with that.
     let mut asked: HashMap<u64, (Instant, Option<String>)> = HashMap::new();
     let mut is_ready = false;
-    let mut told_ready = false;
     loop {
         let news = tokio::select! {
             news = desktop.next() => news,
@@ -320,12 +338,8 @@ async fn work(
                     let latency = since.elapsed();
                     Report::Answered { result: result.map(drop), latency, over }
                 }
-                None if !told_ready && result.is_ok() => {
-                    told_ready = true;
-                    Report::Ready
-                }
                 None => match result {
-                    Ok(_) => continue,
+                    Ok(_) => Report::Ready,
                     Err(error) => Report::Broken(error.to_string()),
                 },
             },

@@ -121,6 +121,15 @@ impl Testbed {
         client.map_err(|error| no_cluster(&error))
     }
 
+    /// Waits until every node serves.
+    ///
+    /// # Errors
+    ///
+    /// One does not within a minute.
+    pub async fn serving(&self) -> Result<(), Failure> {
+        serving(&self.operator()?, true).await
+    }
+
     /// The processes of the nodes and the folder they write to; none for a cluster that was named.
     pub fn own(&mut self) -> Option<&mut LocalCluster> {
         match &mut self.place {
@@ -254,7 +263,7 @@ async fn start(
     let place = Place::Own(cluster);
     let mut testbed = Testbed { nodes: Vec::new(), operator, endpoints, place };
     testbed.nodes = founded(&testbed.operator()?, Some(nodes)).await?;
-    serving(&testbed.operator()?, true).await?;
+    testbed.serving().await?;
     Ok(testbed)
 }
 

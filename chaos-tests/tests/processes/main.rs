@@ -6,6 +6,7 @@
 mod client;
 mod cluster;
 mod damage;
+mod full_disk;
 mod load;
 mod offline;
 mod order;
@@ -91,6 +92,34 @@ fn check_contacts(offline: &Offline, acknowledged: &Acknowledged) {
     }
 }
 
+/// Every node has what was acknowledged, and the same state up to the last index that all have. Returns
+/// that, and how many records are in the segments of the node that has the fewest there.
+async fn judge(
+    cluster: &Cluster,
+    stopped: &[Stopped],
+    acknowledged: &Acknowledged,
+) -> (u64, usize) {
+    let mut upto = stopped.iter().map(|stopped| stopped.applied).min().expect("nodes");
+    for node in cluster.nodes() {
+        let extent = offline::extent(&cluster.data(node)).await;
+        // A snapshot may have been the last that a node did.
+        upto = upto.max(extent.snapshot);
+        assert!(extent.last >= upto, "node {node}: {extent:?} of {upto}");
+    }
+    let (mut hashes, mut in_segments) = (Vec::new(), Vec::new());
+    for node in cluster.nodes() {
+        let offline = offline::restore(&cluster.data(node), upto).await;
+        check_contacts(&offline, acknowledged);
+        in_segments.push(offline.in_segments);
+        hashes.push(format!("{:032x}", offline.centre.state_hash()));
+    }
+    assert!(hashes.iter().all(|hash| *hash == hashes[0]), "at {upto}: {hashes:?}");
+    for stopped in stopped.iter().filter(|stopped| stopped.applied == upto) {
+        assert_eq!(stopped.state_hash, hashes[0], "at {upto}");
+    }
+    (upto, in_segments.into_iter().min().expect("nodes"))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_leaders_are_killed_under_load() {
     let kills = std::env::var(KILLS).map_or(KILLS_DEFAULT, |text| text.parse().expect("a number"));
@@ -121,24 +150,8 @@ async fn nothing_acknowledged_is_lost_when_leaders_are_killed_under_load() {
     let took = began.elapsed();
     let stopped = stop_all(&mut cluster, acknowledged.last);
 
-    let mut upto = stopped.iter().map(|stopped| stopped.applied).min().expect("nodes");
-    for node in cluster.nodes() {
-        let extent = offline::extent(&cluster.data(node)).await;
-        // A snapshot may have been the last that a node did.
-        upto = upto.max(extent.snapshot);
-        assert!(extent.last >= upto, "node {node}: {extent:?} of {upto}");
-    }
-    let mut hashes = Vec::new();
-    for node in cluster.nodes() {
-        let offline = offline::restore(&cluster.data(node), upto).await;
-        check_contacts(&offline, &acknowledged);
-        assert!(offline.in_segments > 0, "node {node} wrote no records");
-        hashes.push(format!("{:032x}", offline.centre.state_hash()));
-    }
-    assert!(hashes.iter().all(|hash| *hash == hashes[0]), "at {upto}: {hashes:?}");
-    for stopped in stopped.iter().filter(|stopped| stopped.applied == upto) {
-        assert_eq!(stopped.state_hash, hashes[0], "at {upto}");
-    }
+    let (upto, in_segments) = judge(&cluster, &stopped, &acknowledged).await;
+    assert!(in_segments > 0, "a node wrote no records");
     eprintln!(
         "{kills} leaders killed in {took:.1?}; {} contacts acknowledged, {} ended, {upto} entries",
         acknowledged.contacts.len(),
