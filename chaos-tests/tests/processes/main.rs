@@ -69,7 +69,8 @@ fn stop_all(cluster: &mut Cluster, last_acknowledged: u64) -> Vec<Stopped> {
             cluster.start(node);
             cluster.wait_for(node, "the node runs");
         }
-        std::thread::sleep(10 * LOOK_EVERY);
+        // Until one leads and the others have what it has.
+        std::thread::sleep(100 * LOOK_EVERY);
     }
 }
 
