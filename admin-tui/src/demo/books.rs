@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::failover::Failovers;
 use super::ledger::Ledger;
 
-/// Lines of the chronicle that are kept.
-pub(super) const LINES_KEPT: usize = 6;
+/// Lines of the chronicle that are kept: more than a second makes.
+pub(super) const LINES_KEPT: usize = 64;
 
 /// What all who take part write down together.
 #[derive(Default)]

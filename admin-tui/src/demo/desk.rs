@@ -62,6 +62,7 @@ enum Act {
     Ready,
     OpenMedium(i32),
     LookHome,
+    LogOut,
     Do(String, u64, Deed),
 }
 
@@ -172,6 +173,7 @@ impl Desk {
             Act::Ready => self.ask(Request::Ready(Ready {})),
             Act::OpenMedium(medium) => self.ask(Request::OpenMedium(medium)),
             Act::LookHome => self.look_home(),
+            Act::LogOut => self.log_out_if_free(),
             Act::Do(contact, token, deed) => self.take_on(contact, token, deed),
         }
     }
@@ -421,6 +423,8 @@ impl Desk {
                 for contact in self.work.keys().cloned().collect::<Vec<_>>() {
                     self.let_go(&contact);
                 }
+                // And if it has nothing, the answer was lost.
+                self.note_in(AGAIN, Act::LogOut);
             }
             return;
         };
@@ -444,7 +448,9 @@ impl Desk {
                         Command::Accept(_) => Deed::Accept,
                         Command::Complete(_) => Deed::Complete,
                         Command::Retrieve(_) => Deed::Retrieve,
-                        _ => Deed::End,
+                        Command::End(_) => Deed::End,
+                        // The conversation goes on without it.
+                        _ => return,
                     };
                     self.note_in(AGAIN, Act::Do(contact, token, deed));
                 }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::args::{DemoArgs, Target};
 use super::books::LINES_KEPT;
 use super::failover::Deed;
-use super::failures::{floor as not_open, local, silent};
+use super::failures::{floor as not_open, interrupted, local, silent};
 use super::floor::{Badges, Floor, Place};
 use super::folder::Folder;
 use super::progress::{Progress, no_output, print};
@@ -50,17 +50,12 @@ impl Show<'_> {
         out: &mut impl Write,
         progress: &mut Progress<'_>,
     ) -> Result<Report, Failure> {
-        let mut floor = Floor::new(badges, places).map_err(|error| not_open(&error))?;
-        progress.say("waiting for the cluster…");
-        floor.wait_for_cluster().await.map_err(|error| not_open(&error))?;
-        progress.say("configuring four queues and sixty agents…");
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let configured = floor.configure(LogTime(now.as_millis() as u64)).await;
-        configured.map_err(|error| not_open(&error))?;
-        progress.say("agents log in…");
-        let seed = self.args.seed;
         let day = self.duration.unwrap_or(DAY);
-        floor.connect(badges, seed, day).await.map_err(|error| not_open(&error))?;
+        let mut floor = Floor::new(badges, places).map_err(|error| not_open(&error))?;
+        tokio::select! {
+            opened = self.open(&mut floor, badges, day, progress) => opened?,
+            () = self.stop.asked() => return Err(interrupted()),
+        }
         let terms = floor.books.terms();
         floor.open();
         let began = Instant::now();
@@ -98,6 +93,9 @@ impl Show<'_> {
         if !floor.leave().await {
             progress.say("some commands have no outcome yet");
         }
+        if let Some(node) = machines.fallen() {
+            return Err(local(&machines.cluster().stuck(node, "has ended by itself")));
+        }
         progress.say("comparing what was acknowledged with what the cluster knows…");
         let open = floor.books.ledger.open();
         let lost = verify::lost(&floor.client, open).await.map_err(silent)?;
@@ -106,7 +104,7 @@ impl Show<'_> {
         let twice = floor.books.ledger.twice();
         let verified = Verified { lost, twice, hash, last_applied };
         Ok(Report::new(Material {
-            seed,
+            seed: self.args.seed,
             duration,
             board: &board,
             occupancy,
@@ -116,6 +114,25 @@ impl Show<'_> {
             failovers: floor.books.failovers.measured(),
             verified: &verified,
         }))
+    }
+
+    /// Opens the contact centre: its customers may come.
+    async fn open(
+        &self,
+        floor: &mut Floor,
+        badges: &Badges,
+        day: Duration,
+        progress: &mut Progress<'_>,
+    ) -> Result<(), Failure> {
+        progress.say("waiting for the cluster…");
+        floor.wait_for_cluster().await.map_err(|error| not_open(&error))?;
+        progress.say("configuring four queues and sixty agents…");
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let configured = floor.configure(LogTime(now.as_millis() as u64)).await;
+        configured.map_err(|error| not_open(&error))?;
+        progress.say("agents log in…");
+        let connected = floor.connect(badges, self.args.seed, day).await;
+        connected.map_err(|error| not_open(&error))
     }
 
     fn introduce(&self, out: &mut impl Write) -> Result<(), Failure> {

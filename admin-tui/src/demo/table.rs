@@ -13,6 +13,9 @@ use super::ledger::Counts;
 use super::plan::CITIES;
 use super::traffic::clock;
 
+/// Lines of the chronicle under the table.
+const LINES_SHOWN: usize = 6;
+
 /// Columns of a terminal that may be counted on.
 const WIDTH: usize = 79;
 
@@ -93,7 +96,8 @@ fn lines(scene: &Scene<'_>) -> Vec<String> {
     lines.push(String::new());
     lines.push(raft(scene.board));
     lines.push(String::new());
-    for (at, line) in scene.books.last_lines() {
+    let happened = scene.books.last_lines();
+    for (at, line) in &happened[happened.len().saturating_sub(LINES_SHOWN)..] {
         let since = at.saturating_duration_since(scene.began).as_secs_f64();
         lines.push(format!("{since:>7.1} s  {line}"));
     }
