@@ -14,6 +14,7 @@ mod failure;
 pub mod local;
 mod output;
 pub mod replay;
+mod stop;
 pub mod testbed;
 #[cfg(test)]
 mod testing;

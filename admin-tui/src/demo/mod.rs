@@ -31,7 +31,6 @@ mod progress;
 mod report;
 mod setup;
 mod show;
-mod stop;
 mod strikes;
 mod table;
 mod traffic;
@@ -49,11 +48,11 @@ pub use report::Report;
 
 use crate::cli::Output;
 use crate::failure::{ErrorCode, Failure};
+use crate::stop::Stop;
 use failures::{interrupted, local, with_logs};
 use folder::Folder;
 use progress::{Progress, no_output, print};
 use show::Show;
-use stop::Stop;
 
 /// How long it runs without a terminal unless it is told.
 const DURATION: Duration = Duration::from_secs(30);

@@ -15,11 +15,11 @@ use super::floor::{Badges, Floor, Place};
 use super::folder::Folder;
 use super::progress::{Progress, no_output, print};
 use super::report::{Material, Report};
-use super::stop::Stop;
 use super::strikes::{Machines, strike};
 use super::table::{Scene, Table, line};
 use super::verify::{self, Verified};
 use crate::failure::Failure;
+use crate::stop::Stop;
 
 /// How long a day takes when the run has no end.
 const DAY: Duration = Duration::from_secs(120);

@@ -6,7 +6,7 @@
 //!            └ --identity ────▶ look               ─▶ work
 //! ```
 //!
-//! Ctrl-C ends the work and then everything that was started; the logs of the nodes stay, and the
+//! Ctrl-C or SIGTERM ends the work and then everything that was started; the logs of the nodes stay, and the
 //! message says where.
 
 mod args;
@@ -33,6 +33,7 @@ pub use words::{no_cluster, no_identity};
 use crate::client::{Client, ClientError, Identity};
 use crate::failure::{ErrorCode, Failure};
 use crate::local::{LocalCluster, LocalError, LocalPlan, daemon};
+use crate::stop::Stop;
 use folder::Folder;
 
 /// How long one call may take, a change of leader included.
@@ -337,20 +338,18 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|error| words::no_runtime(&error.into()))
 }
 
-/// Ends with Ctrl-C what would not end by itself. What it had started ends when it is dropped.
+/// Ends what would not end by itself when somebody asks. What it had started ends when it is dropped.
 async fn until_interrupted<T>(
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
+    let stop = Stop::listen().map_err(|error| words::no_runtime(&error))?;
     tokio::select! {
         biased;
-        interrupted = tokio::signal::ctrl_c() => Err(match interrupted {
-            Ok(()) => Failure {
-                code: ErrorCode::Interrupted,
-                what: "the work was ended before its time".into(),
-                why: "Ctrl-C".into(),
-                remedy: "run the command again".into(),
-            },
-            Err(error) => words::no_runtime(&error),
+        () = stop.asked() => Err(Failure {
+            code: ErrorCode::Interrupted,
+            what: "the work was ended before its time".into(),
+            why: "Ctrl-C or SIGTERM".into(),
+            remedy: "run the command again".into(),
         }),
         done = work => done,
     }

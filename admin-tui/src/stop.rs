@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 /// How often somebody wanted this program to end.
 #[derive(Clone)]
-pub(super) struct Stop(watch::Receiver<u32>);
+pub(crate) struct Stop(watch::Receiver<u32>);
 
 impl Stop {
     /// Listens from now on.
