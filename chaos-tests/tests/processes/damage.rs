@@ -156,6 +156,14 @@ async fn a_damaged_folder_is_refused_or_mended_and_never_guessed() {
         let records = files(&node.cluster.data(1).join("records"), ".seg");
         assert_eq!(index.segments().expect("a good index").len(), records.len(), "{file}");
     }
+    for per_mille in [0, 1, 10, 100, 500] {
+        let index = node.fresh().join("record-index");
+        flip(&index.join("db"), per_mille);
+        node.must_run("the node runs").await;
+        let index = SledIndex::open(index).expect("an index");
+        let records = files(&node.cluster.data(1).join("records"), ".seg");
+        assert_eq!(index.segments().expect("a good index").len(), records.len(), "{per_mille}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
