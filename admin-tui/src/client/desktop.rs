@@ -323,8 +323,14 @@ impl Desktop {
         let news = match event {
             Some(Event::Answered(Answered { tag, answer })) => {
                 let answer = answer.unwrap_or_default();
-                let done = self.outbox.answered(over, tag, answer, Instant::now());
-                let Some((tag, request, result)) = done else { return };
+                let now = Instant::now();
+                let Some((tag, request, result)) = self.outbox.answered(over, tag, answer, now)
+                else {
+                    if let Some(why) = self.outbox.is_barren(over, now) {
+                        self.lose(why);
+                    }
+                    return;
+                };
                 let is_out = matches!(request, Request::LogOut(_)) && result.is_ok();
                 self.news.push_back(DesktopNews::Answered { tag, request, result });
                 if is_out {

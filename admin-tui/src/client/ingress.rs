@@ -424,9 +424,11 @@ impl Ingress {
         match event {
             Some(Event::Answered(Answered { tag, answer })) => {
                 let over = self.streams[at].id;
-                let answer = answer.unwrap_or_default();
-                if let Some(done) = self.outbox.answered(over, tag, answer, Instant::now()) {
+                let (answer, now) = (answer.unwrap_or_default(), Instant::now());
+                if let Some(done) = self.outbox.answered(over, tag, answer, now) {
                     self.done(done);
+                } else if let Some(why) = self.outbox.is_barren(over, now) {
+                    self.close(at, why);
                 }
             }
             Some(Event::Happened(event)) => self.happened(at, index, event),

@@ -19,6 +19,10 @@ use super::{ClientError, Committed, Outcome, outcome, too_late};
 /// How long to wait before a command that was not taken is sent again.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// A stream over which nothing has had an outcome for so long is left: when the cluster has lost a node,
+/// those who have stayed with it are given up after 3 s.
+const BARREN_AFTER: Duration = Duration::from_secs(3);
+
 /// Which stream, of those a client has had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StreamId(pub u64);
@@ -47,6 +51,8 @@ pub(super) struct Outbox<R> {
     /// Those that were not taken, with when they wait again; in order.
     pausing: VecDeque<(Instant, u64)>,
     in_flight: usize,
+    /// The stream over which commands come back without an outcome, since when, and none with one.
+    barren: Option<(StreamId, Instant)>,
 }
 
 /// What became of a command.
@@ -63,6 +69,7 @@ impl<R: Clone> Outbox<R> {
             waiting: VecDeque::new(),
             pausing: VecDeque::new(),
             in_flight: 0,
+            barren: None,
         }
     }
 
@@ -149,16 +156,28 @@ impl<R: Clone> Outbox<R> {
         self.in_flight -= 1;
         match outcome(answer) {
             Outcome::Known(known) => {
+                self.barren = self.barren.filter(|(stream, _)| *stream != over);
                 let pending = self.pending.remove(&tag)?;
                 Some((tag, pending.request, known))
             }
             Outcome::Open { may_be_done, why } => {
                 pending.may_be_done |= may_be_done;
                 pending.last = why;
+                if self.barren.is_none_or(|(stream, _)| stream != over) {
+                    self.barren = Some((over, now));
+                }
                 self.pausing.push_back((now + PAUSE, tag));
                 None
             }
         }
+    }
+
+    /// Why a stream is to be left, if so: what is sent over it comes back, as from a node that has lost
+    /// the others. Another one may be better off.
+    pub fn is_barren(&self, stream: StreamId, now: Instant) -> Option<String> {
+        let (_, since) = self.barren.filter(|(barren, _)| *barren == stream)?;
+        let words = || format!("nothing has had an outcome for {} s", BARREN_AFTER.as_secs());
+        (now >= since + BARREN_AFTER).then(words)
     }
 
     /// A command that has taken too long.
@@ -242,6 +261,25 @@ mod tests {
         assert!(matches!(late, Some((1, "a", Err(ClientError::Unavailable { .. })))));
         assert_eq!(outbox.len(), 0);
         assert!(outbox.next(Instant::now()).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_over_which_everything_comes_back_is_to_be_left() {
+        let mut outbox = outbox();
+        let tag = outbox.ask("a").expect("room");
+        let end = Instant::now() + BARREN_AFTER;
+        while Instant::now() < end {
+            assert_eq!(outbox.is_barren(FIRST, Instant::now()), None);
+            assert_eq!(send(&mut outbox, FIRST), Some(tag));
+            assert!(outbox.answered(FIRST, tag, unavailable(), Instant::now()).is_none());
+            tokio::time::advance(PAUSE).await;
+        }
+        assert!(outbox.is_barren(FIRST, Instant::now()).is_some());
+        assert_eq!(outbox.is_barren(SECOND, Instant::now()), None);
+        // One outcome is enough.
+        assert_eq!(send(&mut outbox, FIRST), Some(tag));
+        assert!(outbox.answered(FIRST, tag, committed(), Instant::now()).is_some());
+        assert_eq!(outbox.is_barren(FIRST, Instant::now()), None);
     }
 
     #[tokio::test(start_paused = true)]
