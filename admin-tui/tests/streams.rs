@@ -228,3 +228,24 @@ async fn a_desktop_that_was_taken_over_stays_so_until_it_is_told() {
     desktop.reopen();
     assert_eq!(desktop_news(&mut desktop, opened).await, 0);
 }
+
+#[tokio::test]
+async fn a_node_that_takes_nothing_is_left() {
+    let nodes = [FakeNode::start(1).await, FakeNode::start(2).await];
+    let ways = || vec![way(&nodes[0], "kyiv"), way(&nodes[1], "lviv")];
+    let mut edge = Ingress::new("edge-kyiv", ways(), 2, PATIENCE);
+    has_streams(&mut edge, 2).await;
+    let mut desktop = Desktop::new("anna", ways(), PATIENCE);
+    assert_eq!(desktop_news(&mut desktop, opened).await, 0);
+    nodes[0].be_cut_off(true);
+    let (asked, ready) = (edge.ask(enqueue("a")), desktop.ask(Request::Ready(Ready {})));
+    let (came, went) = tokio::join!(
+        ingress_news(&mut edge, answered),
+        desktop_news(&mut desktop, |news| match news {
+            DesktopNews::Answered { tag, result, .. } => Some((tag, result.is_ok())),
+            _ => None,
+        }),
+    );
+    assert_eq!((Some(came.0), Some(went.0), came.1, went.1), (asked, ready, true, true));
+    assert_eq!(desktop.way(), Some(1));
+}

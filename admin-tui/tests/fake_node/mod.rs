@@ -8,7 +8,7 @@ use acd::codec::reply_to_stored;
 use acd::reply::{Reply, Verdict};
 use futures::stream::{self, BoxStream};
 use proto::api::v1 as api;
-use proto::api::v1::answer::{Answer, Committed};
+use proto::api::v1::answer::{Answer, Committed, Unavailable};
 use proto::api::v1::desktop_event::{Event as Shown, Opened, Why};
 use proto::api::v1::desktop_request::Request as Asked;
 use proto::api::v1::desktop_server::{Desktop, DesktopServer};
@@ -31,6 +31,7 @@ const ROOM: usize = 64;
 #[derive(Default)]
 struct State {
     mute: bool,
+    cut_off: bool,
     index: u64,
     attached: Vec<Sender<api::IngressEvent>>,
     sessions: Vec<Sender<api::DesktopEvent>>,
@@ -102,6 +103,11 @@ impl FakeNode {
         self.state().mute = mute;
     }
 
+    /// Whether it has lost the others: it takes nothing.
+    pub fn be_cut_off(&self, cut_off: bool) {
+        self.state().cut_off = cut_off;
+    }
+
     pub fn attached(&self) -> usize {
         self.state().attached.len()
     }
@@ -144,6 +150,17 @@ impl FakeNode {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nobody panics with it")
+    }
+
+    /// What becomes of a command.
+    fn answer(&self) -> api::Answer {
+        if self.state().cut_off {
+            let words = "no leader is known just now".to_owned();
+            return api::Answer {
+                answer: Some(Answer::Unavailable(Unavailable { message: words, leader: None })),
+            };
+        }
+        self.committed(&Reply::Done)
     }
 
     fn committed(&self, reply: &Reply) -> api::Answer {
@@ -205,7 +222,7 @@ impl Ingress for Shared {
                         if mute {
                             continue;
                         }
-                        let answer = Some(node.committed(&Reply::Done));
+                        let answer = Some(node.answer());
                         Event::Answered(api::ingress_event::Answered { tag: request.tag, answer })
                     }
                     None => continue,
@@ -247,7 +264,7 @@ impl Desktop for Shared {
                         if mute {
                             continue;
                         }
-                        let answer = Some(node.committed(&Reply::Done));
+                        let answer = Some(node.answer());
                         Shown::Answered(api::desktop_event::Answered { tag: request.tag, answer })
                     }
                     None => continue,
