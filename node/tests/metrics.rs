@@ -496,7 +496,10 @@ async fn commands_are_counted_where_they_came_in_and_where_they_were_written() {
     let batches = |scrape: &Scrape| scrape.get("quorumcall_batch_commands_count");
     assert!(after.iter().map(batches).sum::<f64>() > 0.0);
     let committed = |scrape: &Scrape| answers(scrape, "client", "committed");
-    assert!(after.iter().map(committed).sum::<f64>() >= 4.0);
+    let sum = after.iter().map(committed).sum::<f64>();
+    assert!(sum >= 4.0);
+    let timed = |scrape: &Scrape| scrape.get("quorumcall_command_seconds_count");
+    assert!((1.0..=sum).contains(&after.iter().map(timed).sum::<f64>()));
     cluster.stop().await;
 }
 

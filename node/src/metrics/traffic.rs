@@ -27,6 +27,12 @@ fn commands(page: &mut Page<'_>, node: &Node<TokioRuntime>) -> fmt::Result {
             Ok(())
         },
     )?;
+    page.histogram(
+        "quorumcall_command_seconds",
+        "How long commands of clients took that were carried out, from coming in here to the answer.",
+        &node.commands().latencies_us.read(),
+        1e6,
+    )?;
     let Load { commands, bytes, batches } = node.load();
     page.gauge(
         "quorumcall_inbox_commands",

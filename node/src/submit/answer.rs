@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use acd::reply::Reply;
 use tokio::sync::mpsc::UnboundedSender;
@@ -71,8 +72,8 @@ enum To {
 pub struct ReplyTo {
     tag: u64,
     to: Option<To>,
-    /// Where it is counted, once the command has come in.
-    counted: Option<(Arc<SubmitTally>, Origin)>,
+    /// Where it is counted, and since when, once the command has come in.
+    counted: Option<(Arc<SubmitTally>, Origin, Duration)>,
 }
 
 impl fmt::Debug for ReplyTo {
@@ -95,7 +96,7 @@ impl ReplyTo {
 
     /// The answer is counted as that to a command of this origin.
     pub(super) fn count(&mut self, tally: &Arc<SubmitTally>, origin: Origin) {
-        self.counted = Some((tally.clone(), origin));
+        self.counted = Some((tally.clone(), origin, tally.now()));
     }
 
     /// Gives the answer.
@@ -105,8 +106,8 @@ impl ReplyTo {
 
     fn send(&mut self, answer: Answer) {
         let Some(to) = self.to.take() else { return };
-        if let Some((tally, origin)) = &self.counted {
-            tally.answered(*origin, &answer);
+        if let Some((tally, origin, since)) = &self.counted {
+            tally.answered(*origin, *since, &answer);
         }
         match to {
             To::Channel(to) => {

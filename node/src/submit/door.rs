@@ -7,7 +7,7 @@ use acd::codec::encode_submission;
 use acd::command::Submission;
 use acd::ids::PrincipalId;
 use acd::roles::Role;
-use openraft_rt::AsyncRuntime;
+use openraft_rt::{AsyncRuntime, Instant as _};
 use tokio::sync::mpsc;
 
 use super::answer::{Answer, ReplyTo};
@@ -48,7 +48,10 @@ impl<RT: AsyncRuntime> Clone for Door<RT> {
 impl<RT: AsyncRuntime> Door<RT> {
     /// Leads to this inbox, or to the forwarder.
     pub fn new(raft: Raft<RT>, state: State, inbox: Arc<Inbox>, forwarder: Forwarder) -> Self {
-        Self { raft, state, inbox, forwarder, tally: Arc::default() }
+        let started = RT::Instant::now();
+        let now = move || RT::Instant::now().saturating_duration_since(started);
+        let tally = Arc::new(SubmitTally::new(Box::new(now)));
+        Self { raft, state, inbox, forwarder, tally }
     }
 
     /// What became of the commands that came in here.
