@@ -484,3 +484,55 @@ fn work_of(item: Item, stage: Stage) -> Work {
         customer_ends: value(CUSTOMER_ENDS).is_some(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn desk() -> Desk {
+        let plan = DeskPlan { agent: "olena".into(), ways: Vec::new(), dice: Dice::new(1, 1) };
+        let (_, board) = watch::channel(Arc::default());
+        Desk::new(plan, Arc::default(), board)
+    }
+
+    fn in_conversation() -> Desk {
+        let item = Item { contact: "c1".into(), token: 7, ..Default::default() };
+        let mut desk = desk();
+        desk.work.insert("c1".into(), work_of(item, Stage::Connected));
+        desk
+    }
+
+    fn nothing_came_of(desk: &mut Desk, request: Request) {
+        desk.answered(request, Err(ClientError::Unknown { last: "no answer".into() }));
+    }
+
+    fn work(command: Command) -> Request {
+        Request::Work(stored::WorkCommand { command: Some(command) })
+    }
+
+    #[test]
+    fn a_free_agent_whose_log_out_failed_logs_out_again() {
+        let mut desk = desk();
+        nothing_came_of(&mut desk, Request::LogOut(LogOut {}));
+        assert!(!desk.diary.any(|_| true), "it is not closing time");
+        desk.leave();
+        nothing_came_of(&mut desk, Request::LogOut(LogOut {}));
+        assert!(desk.diary.any(|act| *act == Act::LogOut));
+    }
+
+    #[test]
+    fn a_conversation_goes_on_if_it_could_not_be_put_on_hold() {
+        let mut desk = in_conversation();
+        let hold = Command::Hold(Hold { contact: "c1".into(), token: 7 });
+        nothing_came_of(&mut desk, work(hold));
+        assert!(!desk.diary.any(|_| true));
+    }
+
+    #[test]
+    fn a_conversation_that_could_not_be_ended_is_ended_again() {
+        let mut desk = in_conversation();
+        let end = Command::End(End { contact: "c1".into(), token: 7 });
+        nothing_came_of(&mut desk, work(end));
+        assert!(desk.diary.any(|act| *act == Act::Do("c1".into(), 7, Deed::End)));
+    }
+}

@@ -8,7 +8,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::args::{DemoArgs, Target};
-use super::books::LINES_KEPT;
 use super::failover::Deed;
 use super::failures::{floor as not_open, interrupted, local, silent};
 use super::floor::{Badges, Floor, Place};
@@ -71,16 +70,13 @@ impl Show<'_> {
         if !self.is_headless {
             self.introduce(out)?;
         }
-        let fallen = self.watch(&floor, machines, began, day, out, progress).await?;
+        self.watch(&floor, machines, began, day, out, progress).await?;
+        self.say_news(&floor, began, progress);
         // As it was when customers ceased to come.
         let duration = began.elapsed();
         let board = floor.readers.look().await;
         let counts = floor.books.ledger.counts();
         let leader_changes = floor.books.terms() - terms;
-        if let Some(node) = fallen {
-            let ended = machines.cluster().stuck(node, "has ended by itself");
-            return Err(local(&ended));
-        }
         let occupancy = floor.occupancy().await.map_err(|error| not_open(&error))?;
         progress.say("closing: agents end their conversations and log out…");
         if !floor.close().await {
@@ -93,14 +89,15 @@ impl Show<'_> {
         if !floor.leave().await {
             progress.say("some commands have no outcome yet");
         }
-        if let Some(node) = machines.fallen() {
-            return Err(local(&machines.cluster().stuck(node, "has ended by itself")));
-        }
+        self.say_news(&floor, began, progress);
+        machines.intact().map_err(|error| local(&error))?;
         progress.say("comparing what was acknowledged with what the cluster knows…");
         let open = floor.books.ledger.open();
         let lost = verify::lost(&floor.client, open).await.map_err(silent)?;
         let running = machines.running();
         let (hash, last_applied) = verify::equal(&floor.readers, &running, EQUAL_WITHIN).await;
+        // One that died meanwhile was not compared, or not to the end.
+        machines.intact().map_err(|error| local(&error))?;
         let twice = floor.books.ledger.twice();
         let verified = Verified { lost, twice, hash, last_applied };
         Ok(Report::new(Material {
@@ -150,7 +147,18 @@ impl Show<'_> {
         print(out, &text)
     }
 
-    /// Shows what happens until it is over. A node that ended by itself, if one did.
+    /// Says what happened since the last time, where no table shows it.
+    fn say_news(&self, floor: &Floor, began: Instant, progress: &mut Progress<'_>) {
+        if !self.is_headless {
+            return;
+        }
+        for (at, what) in floor.books.news() {
+            let since = at.saturating_duration_since(began).as_secs_f64();
+            progress.say(&format!("{since:>7.1} s  {what}"));
+        }
+    }
+
+    /// Shows what happens until it is over. Fails if a node ends by itself.
     async fn watch(
         &self,
         floor: &Floor,
@@ -159,32 +167,21 @@ impl Show<'_> {
         day: Duration,
         out: &mut impl Write,
         progress: &mut Progress<'_>,
-    ) -> Result<Option<u64>, Failure> {
+    ) -> Result<(), Failure> {
         let end = self.duration.map(|duration| began + duration);
         let is_terminal = io::stdout().is_terminal();
         let mut table = Table::new();
-        let mut told = Vec::new();
         let mut ticks = interval(if is_terminal { DRAW_EVERY } else { LINE_EVERY });
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
-                () = sleep_until(end.unwrap_or(began)), if end.is_some() => return Ok(None),
-                () = self.stop.asked() => return Ok(None),
+                () = sleep_until(end.unwrap_or(began)), if end.is_some() => return Ok(()),
+                () = self.stop.asked() => return Ok(()),
             }
-            if let Some(node) = machines.fallen() {
-                return Ok(Some(node));
-            }
+            self.say_news(floor, began, progress);
+            machines.intact().map_err(|error| local(&error))?;
             if self.is_headless {
-                for (at, what) in floor.books.last_lines() {
-                    if !told.contains(&(at, what.clone())) {
-                        let since = at.saturating_duration_since(began).as_secs_f64();
-                        progress.say(&format!("{since:>7.1} s  {what}"));
-                        told.push((at, what));
-                    }
-                }
-                let kept = told.len().saturating_sub(2 * LINES_KEPT);
-                told.drain(..kept);
                 continue;
             }
             let board = floor.board.borrow().clone();
@@ -203,7 +200,7 @@ impl Show<'_> {
             match drawn {
                 Ok(()) => {}
                 // A reader that has seen enough (`| head`): it is over.
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
                 Err(error) => return Err(no_output(&error)),
             }
         }

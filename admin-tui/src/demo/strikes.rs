@@ -58,10 +58,18 @@ impl Machines {
         CITIES.map(|city| self.nodes_at(city).iter().filter(|node| running.contains(node)).count())
     }
 
-    /// A node that has ended although nobody killed it.
-    pub fn fallen(&self) -> Option<u64> {
-        let running = self.running();
+    /// Fails with a node that has ended although nobody killed it.
+    pub fn intact(&self) -> Result<(), LocalError> {
+        match self.fallen() {
+            Some(node) => Err(self.cluster().stuck(node, "has ended by itself")),
+            None => Ok(()),
+        }
+    }
+
+    fn fallen(&self) -> Option<u64> {
+        // First, so that none that is just started again is in neither.
         let down = lock(&self.down);
+        let running = self.running();
         let mut nodes = self.cluster().nodes();
         nodes.find(|node| !running.contains(node) && !down.contains(node))
     }

@@ -96,8 +96,7 @@ fn lines(scene: &Scene<'_>) -> Vec<String> {
     lines.push(String::new());
     lines.push(raft(scene.board));
     lines.push(String::new());
-    let happened = scene.books.last_lines();
-    for (at, line) in &happened[happened.len().saturating_sub(LINES_SHOWN)..] {
+    for (at, line) in scene.books.last_lines(LINES_SHOWN) {
         let since = at.saturating_duration_since(scene.began).as_secs_f64();
         lines.push(format!("{since:>7.1} s  {line}"));
     }
@@ -166,4 +165,21 @@ pub(super) fn today(
     metrics: Option<&proto::stored::v1::QueueMetrics>,
 ) -> proto::stored::v1::QueueCounters {
     metrics.and_then(|metrics| metrics.today.clone()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_of_the_chronicle_are_under_the_table() {
+        let (board, books) = (Board::default(), Books::default());
+        (0..10).for_each(|line| books.tell(format!("line {line}")));
+        let (running, day) = ([0; 3], Duration::from_secs(120));
+        let began = Instant::now();
+        let scene = Scene { board: &board, books: &books, running, began, day, duration: None };
+        let lines = lines(&scene);
+        let told = lines.iter().filter_map(|line| line.split_once(" s  line ")).map(|(_, n)| n);
+        assert_eq!(told.collect::<Vec<_>>(), ["4", "5", "6", "7", "8", "9"], "{lines:?}");
+    }
 }

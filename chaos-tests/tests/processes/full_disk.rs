@@ -8,8 +8,8 @@ use crate::cluster::Cluster;
 use crate::load::{self, Load};
 use crate::{CONTACTS_BETWEEN, contacts, judge, leader_after, stop_all};
 
-/// What a file of the leader may have: a log of some thousand commands. In blocks of 512 bytes.
-const BLOCKS: u32 = 4_096;
+/// What a file of the leader may have: a log of a thousand commands or two. In blocks of 512 bytes.
+const BLOCKS: u32 = 512;
 
 /// Runs a node whose files cannot grow beyond the limit: writes then fail, as on a full disk.
 fn start_limited(cluster: &mut Cluster, node: u64) {
