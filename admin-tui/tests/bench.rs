@@ -73,10 +73,11 @@ fn agents_of_a_node_that_dies_come_back_at_others() {
 #[test]
 fn single_commands_are_two_a_contact_whatever_the_path() {
     let commands = ["--mode", "commands", "--nodes", "1"];
-    // A unit that finds nobody to hang up puts another contact in: up to so many as are under way.
+    // A unit that finds nobody to hang up puts another contact in. As answers come in any order, at
+    // the end up to four, as many as are under way, have not hung up: 120 = 2 × contacts − those.
     let check_commands = |result: &Value| {
         let contacts = result["contacts"].as_u64().expect("a number");
-        assert!((60..=64).contains(&contacts), "{result}");
+        assert!((60..=62).contains(&contacts), "{result}");
         assert_eq!(result["committed"], 120, "{result}");
         check_all(result);
     };

@@ -42,6 +42,7 @@ async fn changed<RT: AsyncRuntime>(
         applied.as_mut().enable();
         // What changes from here on is noticed.
         let _ = metrics.borrow_and_update();
+        let had_begun = node.streams().have_begun();
         let now = status(node);
         if Some(now) != told {
             return Some(now);
@@ -50,7 +51,7 @@ async fn changed<RT: AsyncRuntime>(
             return None;
         }
         let begun = async {
-            match node.streams().have_begun() {
+            match had_begun {
                 true => std::future::pending().await,
                 false => node.streams().begun().await,
             }

@@ -169,6 +169,7 @@ impl<RT: AsyncRuntime> Streams<RT> {
     /// Ends all streams because the node ends, and tells the cluster; at most a second or two. To be
     /// called while commands are still carried out.
     pub async fn close(&self) {
+        self.shared.begun.send_replace(false);
         self.shared.log_ins.close();
         self.shared.attachments.close();
         let is_used = is_used(self.shared.state.view().centre(), self.shared.node);
