@@ -34,7 +34,7 @@ use crate::storage::records::RecordStore;
 use crate::storage::{Marker, SnapshotStore, StorageError};
 use crate::submit::{
     Answer, BatchLimits, Batcher, COMMAND_DEADLINE, CommandsService, Door, Forwarder, Inbox,
-    InboxLimits, SubmitTally, Submitted,
+    InboxLimits, SubmitTally, Submitted, stopwatch,
 };
 
 /// Bytes of one message of a client.
@@ -255,9 +255,7 @@ impl<RT: AsyncRuntime> Node<RT> {
 
         let inbox_limits =
             InboxLimits { commands_max: limits.inbound_commands, bytes_max: limits.inbound_bytes };
-        let started = RT::Instant::now();
-        let stopwatch = move || RT::Instant::now().saturating_duration_since(started);
-        let inbox = Arc::new(Inbox::new(inbox_limits, Box::new(stopwatch)));
+        let inbox = Arc::new(Inbox::new(inbox_limits, stopwatch::<RT>()));
         let places = Arc::new(Semaphore::new(limits.batches_in_flight));
         let neighbours = Neighbours::default();
         let leadership = Arc::new(Notify::new());

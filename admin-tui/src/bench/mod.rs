@@ -165,17 +165,16 @@ async fn load(
     match (args.path, args.mode) {
         (Path::Sessions, mode) => {
             // Whoever leads must go on leading.
-            let lost = args.lose_node.then(|| (leader + 1) % testbed.nodes.len());
-            let mut load =
-                Sessions::open(testbed, args.agents, lost, mode, maker, progress).await?;
+            let but = args.lose_node.then_some(leader);
+            let mut load = Sessions::open(testbed, args.agents, but, mode, maker, progress).await?;
             let measured = phases(args, &mut load, pids, progress).await?;
             let mut report = SessionsReport {
                 log_in_s: round(load.log_in.as_secs_f64(), 3),
                 back_s: None,
                 broken: load.broken,
             };
-            if let Some(lost) = lost {
-                let node = testbed.nodes[lost].1.0;
+            if let Some(home) = load.home {
+                let node = testbed.nodes[home].1.0;
                 progress.say(&format!("node {node}, where everybody is, is killed"));
                 kill(testbed, node);
                 let back = load.come_back(args.agents, progress).await?;

@@ -61,6 +61,8 @@ pub(super) struct Sessions {
     /// Arrivals under way, by tag: when they should have begun.
     arrivals: HashMap<u64, Instant>,
     counts: Counts,
+    /// The node where all are, as the testbed counts them; none: they are spread.
+    pub(super) home: Option<usize>,
     /// How long it took until all were logged in.
     pub(super) log_in: Duration,
     /// Sessions that broke since.
@@ -68,17 +70,18 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Logs all agents in, each where its city is or all at the node `at`, and waits until they are
-    /// ready.
+    /// Logs all agents in, and waits until they are ready: each where its city is, or all at one node,
+    /// which is another than that at the endpoint `but`.
     pub(super) async fn open(
         testbed: &Testbed,
         agents: u64,
-        at: Option<usize>,
+        but: Option<usize>,
         mode: Mode,
         maker: Maker,
         progress: &mut Progress<'_>,
     ) -> Result<Self, Failure> {
         let nodes = endpoints(testbed).await?;
+        let home = but.and_then(|but| nodes.iter().position(|(_, at)| *at != but));
         let desk = testbed.identity(&principal(DESK)?)?;
         let edge = testbed.identity(&principal(EDGE)?)?;
         let client = testbed.connect(&edge)?;
@@ -89,7 +92,7 @@ impl Sessions {
         let mut at_node = vec![0_u64; nodes.len()];
         let began = Instant::now();
         for number in 0..agents {
-            let node = at.unwrap_or_else(|| node_of(number, agents, nodes.len()));
+            let node = home.unwrap_or_else(|| node_of(number, agents, nodes.len()));
             let group = at_node[node] / PER_CONNECTION;
             at_node[node] += 1;
             let client = match connections.get(&(node, group)) {
@@ -117,6 +120,7 @@ impl Sessions {
             contacts: HashMap::new(),
             arrivals: HashMap::new(),
             counts: Counts::new(),
+            home,
             log_in: Duration::ZERO,
             broken: 0,
         };

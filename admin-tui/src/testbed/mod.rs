@@ -6,8 +6,8 @@
 //!            └ --identity ────▶ look               ─▶ work
 //! ```
 //!
-//! Ctrl-C or SIGTERM ends the work and then everything that was started; the logs of the nodes stay, and the
-//! message says where.
+//! Ctrl-C or SIGTERM ends the work and then everything that was started; the logs of the nodes stay,
+//! and the message says where.
 
 mod args;
 mod folder;
@@ -218,6 +218,15 @@ async fn on_own<T: Judged>(
         done
     })
     .await;
+    settle(worked, &folder, progress)
+}
+
+/// Leaves of a folder what is still of use: nothing, the logs, or all of it.
+fn settle<T: Judged>(
+    worked: Result<T, Failure>,
+    folder: &Folder,
+    progress: &mut Progress<'_>,
+) -> Result<(T, Option<Failure>), Failure> {
     match worked {
         Ok(done) => {
             if let Some(why) = done.broken_promises() {
@@ -338,7 +347,8 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|error| words::no_runtime(&error.into()))
 }
 
-/// Ends what would not end by itself when somebody asks. What it had started ends when it is dropped.
+/// Ends what would not end by itself when somebody asks. What it had started ends when it is
+/// dropped.
 async fn until_interrupted<T>(
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
@@ -352,5 +362,49 @@ async fn until_interrupted<T>(
             remedy: "run the command again".into(),
         }),
         done = work => done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    struct Work(Option<&'static str>);
+
+    impl Judged for Work {
+        fn broken_promises(&self) -> Option<String> {
+            self.0.map(str::to_owned)
+        }
+    }
+
+    fn run_in() -> Folder {
+        let folder = Folder::choose("settled", None);
+        fs::create_dir_all(folder.path().join("cluster/node-1")).expect("a temporary folder");
+        fs::write(folder.path().join("node-1.log"), "words").expect("a file");
+        folder
+    }
+
+    #[test]
+    fn what_a_cluster_wrote_stays_if_it_broke_a_promise() {
+        let mut told = Vec::new();
+        let mut progress = Progress::new(&mut told);
+        let folder = run_in();
+        let broken = Ok(Work(Some("2 contacts were lost")));
+        let (_, failure) = settle(broken, &folder, &mut progress).unwrap_or_else(|f| panic!("{f}"));
+        let failure = failure.expect("one");
+        assert_eq!((failure.code, failure.code.exit_code()), (ErrorCode::NotAsExpected, 1));
+        assert_eq!(failure.why, "2 contacts were lost");
+        assert!(failure.remedy.contains(&folder.path().display().to_string()), "{failure}");
+        assert!(folder.path().join("cluster/node-1").exists());
+        // Of what did not come to an end the logs stay.
+        let stopped = Err::<Work, _>(words::not_founded(FOUNDED_WITHIN, "silence"));
+        assert!(settle(stopped, &folder, &mut progress).is_err());
+        assert!(!folder.path().join("cluster").exists());
+        assert!(folder.path().join("node-1.log").exists());
+        let kept = settle(Ok(Work(None)), &folder, &mut progress);
+        assert!(kept.is_ok_and(|(_, failure)| failure.is_none()));
+        assert!(!folder.path().exists());
     }
 }

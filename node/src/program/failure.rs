@@ -70,9 +70,10 @@ impl Failure {
                 code: "E-NODE-ENDED",
                 what: "the node cannot go on".to_owned(),
                 why,
-                remedy: "do what it says above; if it says nothing, start the node again, and \
-                         report it if it stays so"
-                    .to_owned(),
+                remedy:
+                    "do what it says above; if the disk is full or has failed, make room or mend \
+                         it; then start the node again, and report it if it stays so"
+                        .to_owned(),
             },
             code: REFUSED,
         }

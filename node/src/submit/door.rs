@@ -7,12 +7,12 @@ use acd::codec::encode_submission;
 use acd::command::Submission;
 use acd::ids::PrincipalId;
 use acd::roles::Role;
-use openraft_rt::{AsyncRuntime, Instant as _};
+use openraft_rt::AsyncRuntime;
 use tokio::sync::mpsc;
 
 use super::answer::{Answer, ReplyTo};
 use super::forward::Forwarder;
-use super::inbox::{Class, Full, Inbox, Submitted, leads_its_entry};
+use super::inbox::{Class, Full, Inbox, Submitted, leads_its_entry, stopwatch};
 use super::tally::{Origin, SubmitTally};
 use crate::raft::Raft;
 use crate::replica::State;
@@ -48,9 +48,7 @@ impl<RT: AsyncRuntime> Clone for Door<RT> {
 impl<RT: AsyncRuntime> Door<RT> {
     /// Leads to this inbox, or to the forwarder.
     pub fn new(raft: Raft<RT>, state: State, inbox: Arc<Inbox>, forwarder: Forwarder) -> Self {
-        let started = RT::Instant::now();
-        let now = move || RT::Instant::now().saturating_duration_since(started);
-        let tally = Arc::new(SubmitTally::new(Box::new(now)));
+        let tally = Arc::new(SubmitTally::new(stopwatch::<RT>()));
         Self { raft, state, inbox, forwarder, tally }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use acd::command::{ClusterCommand, Command, ContactCommand};
 use bytes::Bytes;
+use openraft_rt::{AsyncRuntime, Instant as _};
 use tokio::sync::Notify;
 
 use super::answer::{Answer, ReplyTo};
@@ -72,6 +73,12 @@ struct Queue {
 
 /// Tells time since some moment.
 pub type Stopwatch = Box<dyn Fn() -> Duration + Send + Sync>;
+
+/// Tells time since now.
+pub fn stopwatch<RT: AsyncRuntime>() -> Stopwatch {
+    let started = RT::Instant::now();
+    Box::new(move || RT::Instant::now().saturating_duration_since(started))
+}
 
 /// Commands on their way to the log.
 pub struct Inbox {

@@ -22,6 +22,8 @@ pub use answer::{Answer, ReplyTo, TakeAnswers};
 pub use batcher::{BatchLimits, Batcher};
 pub use door::{COMMAND_DEADLINE, Door, SESSION_MISSING, ask};
 pub use forward::Forwarder;
-pub use inbox::{Class, Full, Inbox, InboxLimits, Stopwatch, Submitted, leads_its_entry};
+pub use inbox::{
+    Class, Full, Inbox, InboxLimits, Stopwatch, Submitted, leads_its_entry, stopwatch,
+};
 pub use service::{CommandsService, answer_from_wire, answer_to_wire, outcome_from_wire};
 pub use tally::{OUTCOMES, Origin, SubmitTally};
