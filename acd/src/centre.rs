@@ -138,6 +138,12 @@ impl Centre {
         self.replay
     }
 
+    /// The number of the node that was added last; 0: none yet. It only rises, also when nodes are
+    /// removed: no number is given twice.
+    pub fn last_node(&self) -> u64 {
+        self.last_node
+    }
+
     /// The members, by number, and where they are.
     pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &SiteId)> {
         self.nodes.values().map(|node| (node.id, &self.sites.get(node.site).config.id))

@@ -10,7 +10,7 @@ use acd::text::Label;
 use acd::time::LogTime;
 use node::config::{LogSettings, Profile};
 use node::founding::{Founded, Plan, PlannedNode};
-use node::identity::{Identity, Validity};
+use node::identity::{Credentials, Identity, Validity};
 use node::replica::Observer;
 use node::storage::records::{MemoryIndex, RecordStore};
 use node::storage::{Marker, StorageError};
@@ -48,17 +48,12 @@ pub struct Cluster {
     world: World,
     network: Network,
     founded: Mutex<Founded>,
-    tls: BTreeMap<u64, Tls>,
+    credentials: BTreeMap<u64, Credentials>,
     disks: BTreeMap<u64, SimDisk>,
     logs: BTreeMap<u64, SimLog>,
     running: Mutex<BTreeMap<u64, (Life, Node<NodeRuntime>)>>,
     observers: Observers,
     mutation: Mutex<Option<Mutation>>,
-}
-
-struct Tls {
-    client: Arc<rustls::ClientConfig>,
-    server: Arc<rustls::ServerConfig>,
 }
 
 /// Certificates that are good at all times of a run, wrong clocks included.
@@ -90,13 +85,15 @@ impl Cluster {
         let mut rng = SmallRng::seed_from_u64(world.seed());
         let founded =
             Founded::from_plan(&plan, validity(), &mut rng).expect("a cluster can be founded");
-        let mut tls = BTreeMap::new();
+        let mut credentials = BTreeMap::new();
         let mut disks = BTreeMap::new();
         let mut logs = BTreeMap::new();
         for (config, identity) in &founded.nodes {
             let node = config.node.0;
             let host = Host::Node(node);
-            tls.insert(node, Tls::of(identity, world, host));
+            let clock = Arc::new(SimWallClock::new(world, host));
+            let held = Credentials::new(identity.clone(), clock);
+            credentials.insert(node, held.expect("a node's identity is good"));
             let disk = SimDisk::new(world, host);
             let member = founded.founding.member(config.node).expect("a founding member");
             let marker = Marker {
@@ -113,7 +110,7 @@ impl Cluster {
             world: world.clone(),
             network: network.clone(),
             founded: Mutex::new(founded),
-            tls,
+            credentials,
             disks,
             logs,
             running: Mutex::default(),
@@ -250,8 +247,7 @@ impl Cluster {
             epoch: 1,
             members: founded.founding.raft_members(),
             founding: Some(founded.founding.clone()),
-            tls_client: self.tls[&number].client.clone(),
-            tls_server: self.tls[&number].server.clone(),
+            credentials: self.credentials[&number].clone(),
             last_stamp: last_stamp(&log),
             log,
             disk: Arc::new(disk),
@@ -275,18 +271,6 @@ fn last_stamp(log: &SimLog) -> LogTime {
         _ => None,
     });
     stamp.unwrap_or_default()
-}
-
-impl Tls {
-    fn of(identity: &Identity, world: &World, host: Host) -> Self {
-        let clock = Arc::new(SimWallClock::new(world, host));
-        Self {
-            client: node::identity::client_config(identity, clock.clone())
-                .expect("a node's identity is good"),
-            server: node::identity::server_config(identity, clock)
-                .expect("a node's identity is good"),
-        }
-    }
 }
 
 impl Subject for Cluster {

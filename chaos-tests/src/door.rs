@@ -71,7 +71,7 @@ impl SimDoor {
             connector: Arc::new(self.network.connector(*host)),
             address: Host::Node(node).address(PORT),
             server_name: node_name(self.cluster.cluster_id(), NodeId(node)),
-            tls: tls.clone(),
+            tls: tls.clone().into(),
             headers: Vec::new(),
             connect_timeout: CONNECT_TIMEOUT,
             keep_alive: KEEP_ALIVE,

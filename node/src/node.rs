@@ -19,10 +19,10 @@ use proto::peer::v1::read_index_response::Result as ReadIndex;
 use tokio::sync::{Notify, Semaphore};
 use tonic::service::Routes;
 
-use crate::api::{self, Api, Streams};
+use crate::api::{Access, Api, Streams};
 use crate::config::NodeConfig;
 use crate::founding::Founding;
-use crate::identity::ClusterId;
+use crate::identity::{ClusterId, Credentials};
 use crate::leader::{Duties, LogClock, hand_over, last_answer, successor};
 use crate::peers::{Directory, Neighbours, Network, Patience, PeerService, Peers};
 use crate::raft::{Member, NodeId, Raft, Types};
@@ -62,10 +62,8 @@ pub struct Deps<L> {
     pub members: BTreeMap<NodeId, Member>,
     /// How the cluster begins, for its first members.
     pub founding: Option<Founding>,
-    /// How it shows who it is to those it calls.
-    pub tls_client: Arc<rustls::ClientConfig>,
-    /// How it shows who it is to those who call.
-    pub tls_server: Arc<rustls::ServerConfig>,
+    /// Who it is.
+    pub credentials: Credentials,
     /// Raft's log.
     pub log: L,
     /// The last stamp in the log, if it has any: log time goes on from there.
@@ -211,7 +209,7 @@ impl<RT: AsyncRuntime> Node<RT> {
         let peers = Peers::<RT>::new(
             directory.clone(),
             deps.connector,
-            deps.tls_client,
+            deps.credentials.clone(),
             timer.clone(),
             patience,
         );
@@ -335,6 +333,7 @@ impl<RT: AsyncRuntime> Node<RT> {
             directory: directory.clone(),
             shutdown: shutdown.clone(),
         };
+        let gate = Access { state: state.clone(), directory: directory.clone() };
         let rpc = Arc::new(RpcTally::default());
         let inner = Inner {
             raft,
@@ -364,9 +363,9 @@ impl<RT: AsyncRuntime> Node<RT> {
                 .max_decoding_message_size(CLIENT_MESSAGE_BYTES_MAX),
         );
         let server = Server {
-            tls: deps.tls_server,
+            credentials: deps.credentials,
             cluster,
-            gate: api::gate(state.clone()),
+            gate: Arc::new(gate),
             routes: Api::new(node.clone(), records, streams.clone()).add_to(routes).prepare(),
             timer,
             tally: rpc,

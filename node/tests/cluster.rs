@@ -168,7 +168,7 @@ async fn a_node_with_a_wiped_disk_is_refused_by_its_peers() {
         connector: Arc::new(TcpConnector),
         address,
         server_name: node_name(identity.cluster(), NodeId(1)),
-        tls: client_config(&identity, Arc::new(SystemClock)).unwrap(),
+        tls: client_config(&identity, Arc::new(SystemClock)).unwrap().into(),
         headers: headers.into(),
         connect_timeout: PATIENCE,
         keep_alive: PATIENCE,

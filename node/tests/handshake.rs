@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use acd::ids::{NodeId, PrincipalId};
 use node::identity::{
-    ALPN, Authority, ClusterId, HandshakeError, Identity, Validity, client_config, node_name,
-    peer_principal, server_config,
+    ALPN, Authority, ClusterId, HandshakeError, Identity, NewKey, SigningRequest, Subject,
+    Validity, client_config, join_name, joining_config, node_name, peer_principal, pinned_config,
+    serial, server_config, sha256,
 };
 use node::seams::WallClock;
 use rand::SeedableRng;
@@ -58,7 +59,7 @@ async fn meet(client: rustls::ClientConfig, server: &Identity, dialled: u64, now
     let connector = TlsConnector::from(Arc::new(client));
     let serve = async {
         let mut stream = acceptor.accept(far).await?;
-        let peer = peer_principal(stream.get_ref().1.peer_certificates(), CLUSTER).unwrap();
+        let (peer, _) = peer_principal(stream.get_ref().1.peer_certificates(), CLUSTER).unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(ALPN));
         stream.write_u8(1).await?;
         stream.flush().await?;
@@ -67,7 +68,7 @@ async fn meet(client: rustls::ClientConfig, server: &Identity, dialled: u64, now
     let dial = async {
         let mut stream = connector.connect(node_name(CLUSTER, NodeId(dialled)), near).await?;
         stream.read_u8().await?;
-        Ok(peer_principal(stream.get_ref().1.peer_certificates(), CLUSTER).unwrap())
+        Ok(peer_principal(stream.get_ref().1.peer_certificates(), CLUSTER).unwrap().0)
     };
     let (server, client): (io::Result<_>, io::Result<_>) = tokio::join!(serve, dial);
     Ends {
@@ -252,6 +253,68 @@ async fn older_tls_is_refused() {
         assert_eq!(error, HandshakeError::OtherProtocol);
         assert!(error.to_string().contains("TLS 1.3"), "{error}");
     }
+}
+
+/// How it ends for somebody without an identity who believes in one authority's certificate.
+async fn ask_to_join(
+    cluster: ClusterId,
+    pinned: &Authority,
+    server: &Identity,
+) -> Result<(), HandshakeError> {
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let acceptor = TlsAcceptor::from(joining_config(server, clock(START_MS)).unwrap());
+    let pin = sha256(&[pinned.certificate()]);
+    let client = pinned_config(cluster, pin, clock(START_MS)).unwrap();
+    let serve = async {
+        let mut stream = acceptor.accept(far).await?;
+        assert_eq!(stream.get_ref().1.peer_certificates(), None);
+        stream.write_u8(1).await?;
+        stream.flush().await
+    };
+    let dial = async {
+        let connector = TlsConnector::from(client);
+        let mut stream = connector.connect(join_name(cluster), near).await?;
+        stream.read_u8().await
+    };
+    let (_, dialled): (io::Result<_>, io::Result<_>) = tokio::join!(serve, dial);
+    dialled.map(drop).map_err(|error| HandshakeError::of(&error))
+}
+
+#[tokio::test]
+async fn a_pinned_authority_and_no_other() {
+    let ours = authority();
+    assert_eq!(ask_to_join(CLUSTER, &ours, &node(&ours, 3)).await, Ok(()));
+    // Another authority of the same name, as whoever stands between would make it.
+    let forged = Authority::create(CLUSTER, VALID, &mut StdRng::seed_from_u64(8)).unwrap();
+    let refused = ask_to_join(CLUSTER, &ours, &node(&forged, 3)).await;
+    assert_eq!(refused, Err(HandshakeError::OtherAuthority));
+    let theirs = ClusterId(1);
+    let other = Authority::create(theirs, VALID, &mut rng()).unwrap();
+    let refused = ask_to_join(CLUSTER, &ours, &node(&other, 3)).await;
+    assert_eq!(refused, Err(HandshakeError::OtherCluster { theirs }));
+    // Whoever is no node of the cluster may show the right authority, but is not it.
+    let anna = ours.issue_to(&PrincipalId::new("anna").unwrap(), VALID, &mut rng()).unwrap();
+    assert!(ask_to_join(CLUSTER, &ours, &anna).await.is_err());
+}
+
+#[tokio::test]
+async fn a_requested_certificate_opens_what_an_issued_one_does() {
+    let authority = authority();
+    let key = NewKey::generate().unwrap();
+    let request = SigningRequest::parse(&key.request().unwrap()).unwrap();
+    let sign = |subject: &Subject| authority.sign(subject, &request, serial(5), VALID).unwrap();
+    let nine = Subject::Node(NodeId(9));
+    assert_eq!(sign(&nine), sign(&nine), "wherever the key of the authority is");
+    let nine = key.identity(sign(&nine), authority.certificate().clone()).unwrap();
+    let ends = meet(client(&nine, START_MS), &node(&authority, 2), 2, START_MS).await;
+    assert_eq!(ends.server.unwrap().as_str(), "node-9");
+    let ends = meet(client(&node(&authority, 2), START_MS), &nine, 9, START_MS).await;
+    assert_eq!(ends.client.unwrap().as_str(), "node-9");
+    let other = NewKey::generate().unwrap();
+    let mixed_up = other.identity(nine.certificate().clone(), authority.certificate().clone());
+    assert!(mixed_up.is_err(), "a certificate of another key");
+    let node_by_trick = Subject::Client(PrincipalId::new("node-2").unwrap());
+    assert!(authority.sign(&node_by_trick, &request, serial(6), VALID).is_err());
 }
 
 /// Bytes that both ends send until both are done.

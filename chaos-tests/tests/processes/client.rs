@@ -75,7 +75,9 @@ impl Clients {
                 connector: Arc::new(TcpConnector),
                 address: self.addresses[node as usize - 1].clone(),
                 server_name: node_name(self.authority.cluster(), NodeId(node)),
-                tls: client_config(identity, Arc::new(SystemClock)).expect("a good identity"),
+                tls: client_config(identity, Arc::new(SystemClock))
+                    .expect("a good identity")
+                    .into(),
                 headers: Vec::new(),
                 connect_timeout: CONNECT_TIMEOUT,
                 keep_alive: CONNECT_TIMEOUT,

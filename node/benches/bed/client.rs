@@ -48,7 +48,7 @@ impl Client {
             connector: Arc::new(TcpConnector),
             address: member.address.clone(),
             server_name: node_name(bed.founded.founding.cluster, NodeId(node)),
-            tls: tls.expect("a good identity"),
+            tls: tls.expect("a good identity").into(),
             headers: Vec::new(),
             connect_timeout: Duration::from_secs(5),
             keep_alive: Duration::from_secs(5),

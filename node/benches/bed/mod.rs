@@ -22,7 +22,7 @@ use acd::time::LogTime;
 pub use huge_pages::without_huge_pages;
 use node::config::Profile;
 use node::founding::{Founded, Plan, PlannedNode};
-use node::identity::{Identity, Validity, client_config, server_config};
+use node::identity::{Credentials, Identity, Validity};
 use node::raft::Payload;
 use node::replica::Observer;
 use node::seams::{RealDisk, SystemClock, TcpAcceptor, TcpConnector, WallClock};
@@ -183,8 +183,7 @@ impl Bed {
             epoch: 1,
             members: self.founded.founding.raft_members(),
             founding: Some(self.founded.founding.clone()),
-            tls_client: client_config(identity, clock.clone()).expect("a good identity"),
-            tls_server: server_config(identity, clock.clone()).expect("a good identity"),
+            credentials: Credentials::new(identity.clone(), clock.clone()).expect("an identity"),
             log: log.clone(),
             last_stamp,
             disk: Arc::new(disk),

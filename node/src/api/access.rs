@@ -5,20 +5,22 @@
 //! What a method does is authorised once more, finer, where it is applied: the table is the
 //! outermost door, not the only one.
 
-use std::sync::Arc;
-
 use acd::ids::PrincipalId;
 use acd::roles::Role::{self, Admin, Agent, Gateway, Ingress, Operator, Supervisor, Viewer};
 use acd::roles::Roles;
+use futures::future::BoxFuture;
 use tonic::Status;
 
 use crate::identity::node_of;
+use crate::peers::Directory;
 use crate::replica::State;
 use crate::rpc::{Caller, Gate};
 
 /// Who may call a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
+    /// Whoever has no identity yet. They may call nothing else.
+    Nameless,
     /// Whoever has a certificate of the cluster.
     Anybody,
     /// Nodes. Whether one is a member, with the disk it joined with, the service checks for each
@@ -88,14 +90,45 @@ pub fn rule(path: &str) -> Option<Rule> {
     RULES.iter().find(|(known, _)| *known == path).map(|(_, rule)| *rule)
 }
 
-/// The gate of a node: refuses what the table does not allow.
-pub fn gate(state: State) -> Gate {
-    Arc::new(move |Caller(principal), path| {
+/// The gate of a node.
+pub struct Access {
+    /// Who has which role, and which certificates count.
+    pub state: State,
+    /// Who is a member by Raft's account.
+    pub directory: Directory,
+}
+
+impl Gate for Access {
+    fn admits(&self, caller: &Caller) -> Result<(), String> {
+        let Some(acd::ids::NodeId(node)) = node_of(&caller.principal) else { return Ok(()) };
+        let view = self.state.view();
+        let centre = view.centre();
+        // Whom this replica cannot know yet, each call is asked who it is.
+        let may_be_new = node > centre.last_node();
+        let is_member = self.directory.get(node).is_some();
+        if is_member || may_be_new || centre.nodes().any(|(known, _)| known.0 == node) {
+            return Ok(());
+        }
+        Err(format!("node {node} was removed from the cluster"))
+    }
+
+    fn allows(&self, caller: Option<&Caller>, path: &str) -> Result<(), Status> {
         let rule = rule(path);
         let rule = rule.ok_or_else(|| Status::unimplemented(format!("there is no {path} here")))?;
-        check(rule, principal, || state.view().centre().roles_of(principal))
-            .map_err(|why| Status::permission_denied(format!("{path} {why}")))
-    })
+        let refused = |why| Status::permission_denied(format!("{path} {why}"));
+        match (rule, caller) {
+            (Rule::Nameless, _) => Ok(()),
+            (_, None) => Err(Status::unauthenticated(format!("{path} takes a certificate"))),
+            (_, Some(Caller { principal, .. })) => {
+                check(rule, principal, || self.state.view().centre().roles_of(principal))
+                    .map_err(refused)
+            }
+        }
+    }
+
+    fn changed(&self) -> BoxFuture<'static, ()> {
+        self.directory.changed()
+    }
 }
 
 /// Whether somebody may still do what began as a call of this method.
@@ -107,7 +140,7 @@ pub(super) fn may_go_on(state: &State, principal: &PrincipalId, path: &str) -> R
 /// Checks a caller against a rule; what it takes, and what the caller has, if that is not enough.
 fn check(rule: Rule, who: &PrincipalId, roles: impl FnOnce() -> Roles) -> Result<(), String> {
     let (needed, held) = match rule {
-        Rule::Anybody => return Ok(()),
+        Rule::Nameless | Rule::Anybody => return Ok(()),
         Rule::Nodes if node_of(who).is_some() => return Ok(()),
         Rule::Nodes => return Err(format!("is for nodes; {who} is not a node")),
         Rule::AnyOf(needed) => (Roles::of(needed), roles()),

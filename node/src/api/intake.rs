@@ -61,7 +61,9 @@ pub(super) fn refused(code: &str, message: impl Into<String>) -> Response<api::A
 pub(super) fn caller<T>(request: &Request<T>) -> Result<PrincipalId, Status> {
     let caller = request.extensions().get::<Caller>();
     // The server puts one into every request.
-    caller.map(|caller| caller.0.clone()).ok_or_else(|| Status::unauthenticated("no certificate"))
+    caller
+        .map(|caller| caller.principal.clone())
+        .ok_or_else(|| Status::unauthenticated("no certificate"))
 }
 
 /// Implements a service whose methods each wrap their message in a command and submit it: `method:

@@ -65,7 +65,7 @@ use proto::grpc::health::v1::health_server::HealthServer;
 use proto::grpc::reflection::v1::server_reflection_server::ServerReflectionServer;
 use tonic::service::Routes;
 
-pub use access::{Rule, gate, rule};
+pub use access::{Access, Rule, rule};
 pub use contract::{Contract, contract};
 pub use desktop::DesktopService;
 pub use ingress::IngressService;
@@ -96,7 +96,7 @@ impl<RT: AsyncRuntime> Api<RT> {
         Self { node, records, streams }
     }
 
-    /// Adds the services to others. Who may call them is for the [`gate`] before all of them.
+    /// Adds the services to others. Who may call them is for the [`Access`] before all of them.
     pub fn add_to(self, routes: Routes) -> Routes {
         let Self { node, records, streams } = self;
         let intake = Intake::new(node.door().clone());

@@ -234,7 +234,7 @@ impl<RT: AsyncRuntime> Shared<RT> {
 /// Who calls.
 pub(super) fn caller<T>(request: &Request<T>) -> Result<PrincipalId, Status> {
     let caller = request.extensions().get::<Caller>();
-    Ok(caller.ok_or_else(|| Status::unauthenticated("no certificate"))?.0.clone())
+    Ok(caller.ok_or_else(|| Status::unauthenticated("no certificate"))?.principal.clone())
 }
 
 /// The first message of a stream.

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 pub use self::error::DaemonError;
 use self::open::Opened;
 use crate::config::MetricsSettings;
-use crate::identity::{client_config, server_config};
+use crate::identity::Credentials;
 use crate::metrics::{About, Endpoint, Sources};
 use crate::seams::{SystemClock, TcpAcceptor, TcpConnector, WallClock};
 use crate::setup::Setup;
@@ -72,12 +72,13 @@ impl Daemon {
         let Opened { disk, marker, log, records, last_stamp, members } = open::open(&setup).await?;
         let Setup { folder, config, identity, founding } = setup;
         let clock = Arc::new(SystemClock);
+        let credentials = Credentials::new(identity, clock.clone())?;
         let about = About {
-            cluster: identity.cluster().to_string(),
+            cluster: credentials.held().identity.cluster().to_string(),
             node: config.node.0.to_string(),
             site: config.site.to_string(),
             data: config.data.clone(),
-            certificate_expires_s: identity.expires_s()?,
+            credentials: credentials.clone(),
             started_ms: clock.now_ms(),
         };
         let to_close = founding.as_ref().map(|founding| (folder, founding.members.len()));
@@ -87,8 +88,7 @@ impl Daemon {
             epoch: FIRST_EPOCH,
             members,
             founding,
-            tls_client: client_config(&identity, clock.clone())?,
-            tls_server: server_config(&identity, clock.clone())?,
+            credentials: credentials.clone(),
             log: log.clone(),
             last_stamp,
             disk: Arc::new(disk),

@@ -4,18 +4,19 @@ use std::fmt;
 use std::path::Path;
 
 use acd::ids::{NodeId, PrincipalId};
-use rand::Rng;
+use rand::{Rng, RngExt};
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519, PublicKeyData, SanType, SerialNumber,
 };
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::CertificateDer;
 use time::OffsetDateTime;
 use webpki::anchor_from_trusted_cert;
 
 use super::files::{CERTIFICATE, PRIVATE_KEY, parse_pem, read_private, to_pem, write_private};
 use super::names::{self, ClusterId};
+use super::request::{NewKey, SigningRequest, Subject};
 use super::{Identity, IdentityError};
 
 /// What the name of an authority begins with; the cluster's number follows.
@@ -71,7 +72,7 @@ impl Authority {
         let key = KeyPair::generate_for(&PKCS_ED25519)?;
         let mut params = authority_params(cluster);
         (params.not_before, params.not_after) = validity.bounds()?;
-        params.serial_number = Some(serial(rng));
+        params.serial_number = Some(SerialNumber::from_slice(&serial(rng.random()).to_be_bytes()));
         let certificate = params.self_signed(&key)?.der().clone();
         Ok(Self { cluster, certificate, issuer: Issuer::new(params, key) })
     }
@@ -94,7 +95,7 @@ impl Authority {
         validity: Validity,
         rng: &mut (impl Rng + ?Sized),
     ) -> Result<Identity, IdentityError> {
-        self.issue(&names::node_principal(node), Some(node), validity, rng)
+        self.issue(&Subject::Node(node), validity, rng)
     }
 
     /// Issues an identity to a person or a machine that is no node: a client.
@@ -106,52 +107,72 @@ impl Authority {
         validity: Validity,
         rng: &mut (impl Rng + ?Sized),
     ) -> Result<Identity, IdentityError> {
-        if principal.as_str().starts_with("node-") {
-            return Err(IdentityError::ReservedName { principal: principal.clone() });
-        }
-        self.issue(principal, None, validity, rng)
+        self.issue(&Subject::Client(principal.clone()), validity, rng)
     }
 
+    /// With a key that is made here.
     fn issue(
         &self,
-        principal: &PrincipalId,
-        node: Option<NodeId>,
+        subject: &Subject,
         validity: Validity,
         rng: &mut (impl Rng + ?Sized),
     ) -> Result<Identity, IdentityError> {
+        let key = NewKey::generate()?;
+        let request = SigningRequest::parse(&key.request()?)?;
+        let certificate = self.sign(subject, &request, serial(rng.random()), validity)?;
+        key.identity(certificate, self.certificate.clone())
+    }
+
+    /// Signs a certificate. The same arguments give the same one, byte for byte, wherever the
+    /// authority's key is.
+    ///
+    /// Refused: [`IdentityError::ReservedName`] as in [`Authority::issue_to`],
+    /// [`IdentityError::BadValidity`].
+    pub fn sign(
+        &self,
+        subject: &Subject,
+        request: &SigningRequest,
+        serial: u128,
+        validity: Validity,
+    ) -> Result<CertificateDer<'static>, IdentityError> {
+        let principal = subject.principal();
         let mut params = CertificateParams::default();
         (params.not_before, params.not_after) = validity.bounds()?;
-        params.serial_number = Some(serial(rng));
+        params.serial_number = Some(SerialNumber::from_slice(&serial.to_be_bytes()));
         params.distinguished_name = common_name(principal.as_str());
         params.subject_alt_names =
-            vec![SanType::URI(ascii(names::uri_text(self.cluster, principal)))];
+            vec![SanType::URI(ascii(names::uri_text(self.cluster, &principal)))];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
-        if let Some(node) = node {
-            for name in [names::dns_text(self.cluster, node), names::any_node_text(self.cluster)] {
-                params.subject_alt_names.push(SanType::DnsName(ascii(name)));
+        match subject {
+            Subject::Client(principal) if principal.as_str().starts_with("node-") => {
+                return Err(IdentityError::ReservedName { principal: principal.clone() });
             }
-            params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+            Subject::Client(_) => {}
+            Subject::Node(node) => {
+                for name in
+                    [names::dns_text(self.cluster, *node), names::any_node_text(self.cluster)]
+                {
+                    params.subject_alt_names.push(SanType::DnsName(ascii(name)));
+                }
+                params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+            }
         }
-        let key = KeyPair::generate_for(&PKCS_ED25519)?;
-        let certificate = params.signed_by(&key, &self.issuer)?.der().clone();
-        Ok(Identity::from_parts(
-            self.cluster,
-            principal.clone(),
-            certificate,
-            self.certificate.clone(),
-            PrivatePkcs8KeyDer::from(key.serialize_der()),
-        ))
+        Ok(params.signed_by(request.key(), &self.issuer)?.der().clone())
     }
 
     /// Writes certificate and key to one file that only its owner may read. Replaces it.
     pub fn save(&self, path: &Path) -> Result<(), IdentityError> {
-        let text = to_pem(&[
+        write_private(path, self.to_pem().as_bytes())
+    }
+
+    /// Certificate and key, as a file has them: a secret.
+    pub fn to_pem(&self) -> String {
+        to_pem(&[
             (CERTIFICATE, self.certificate.as_ref()),
             (PRIVATE_KEY, self.issuer.key().serialized_der()),
-        ]);
-        write_private(path, text.as_bytes())
+        ])
     }
 
     /// Reads what [`Authority::save`] wrote.
@@ -159,8 +180,15 @@ impl Authority {
     /// Refused: a file that cannot be read, that others may read, or that is not the certificate
     /// and the key of a cluster's authority.
     pub fn load(path: &Path) -> Result<Self, IdentityError> {
+        Self::from_pem(path, &read_private(path)?)
+    }
+
+    /// Reads what [`Authority::to_pem`] wrote; `path` is for messages.
+    ///
+    /// Refused: what is not the certificate and the key of a cluster's authority.
+    pub fn from_pem(path: &Path, text: &[u8]) -> Result<Self, IdentityError> {
         let malformed = |what| IdentityError::Malformed { path: path.to_owned(), what };
-        let mut parts = parse_pem(path, &read_private(path)?)?.into_iter();
+        let mut parts = parse_pem(path, text)?.into_iter();
         let (Some((CERTIFICATE, certificate)), Some((PRIVATE_KEY, key)), None) =
             (parts.next(), parts.next(), parts.next())
         else {
@@ -180,6 +208,11 @@ impl Authority {
         let cluster = cluster.ok_or_else(|| malformed("it is no cluster's authority"))?;
         Ok(Self { cluster, certificate, issuer: Issuer::new(authority_params(cluster), key) })
     }
+}
+
+/// The cluster of which a certificate is the authority's, if it is one. Nothing is verified.
+pub fn authority_cluster(certificate: &CertificateDer<'_>) -> Option<ClusterId> {
+    cluster_of(anchor_from_trusted_cert(certificate).ok()?.subject.as_ref())
 }
 
 fn authority_name(cluster: ClusterId) -> String {
@@ -215,11 +248,8 @@ fn ascii(text: String) -> Ia5String {
     Ia5String::try_from(text).expect("ASCII")
 }
 
-/// A serial number of 16 bytes whose first one is 0x40–0x7f: positive, and as long as any other
-/// (RFC 5280, section 4.1.2.2, allows up to 20).
-fn serial(rng: &mut (impl Rng + ?Sized)) -> SerialNumber {
-    let mut bytes = [0; 16];
-    rng.fill_bytes(&mut bytes);
-    bytes[0] = bytes[0] & 0x7f | 0x40;
-    SerialNumber::from_slice(&bytes)
+/// A serial number made of any number: 16 bytes whose first one is 0x40–0x7f: positive, and as long
+/// as any other (RFC 5280, section 4.1.2.2, allows up to 20).
+pub fn serial(number: u128) -> u128 {
+    number & !(0xc0 << 120) | 0x40 << 120
 }

@@ -69,6 +69,11 @@ pub enum IdentityError {
     },
     /// A validity that ends before it begins, or beyond year 9999.
     BadValidity,
+    /// What asks for a certificate is refused.
+    BadRequest {
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// The cryptographic library refused.
     Crypto {
         /// What it said.
@@ -147,6 +152,12 @@ impl Explain for IdentityError {
                 "no certificate is issued",
                 "its validity would end before it begins, or after the year 9999",
                 "correct the clock or the number of days",
+            ),
+            Self::BadRequest { what } => Explanation::new(
+                "E-SIGNING-REQUEST",
+                "a request for a certificate is refused",
+                *what,
+                "ask again with the program of the cluster's version",
             ),
             Self::Crypto { reason } => Explanation::new(
                 "E-CRYPTO",

@@ -8,6 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use acd::ids::{NodeId, PrincipalId};
@@ -27,12 +28,13 @@ pub(super) const PRIVATE_KEY: &str = "PRIVATE KEY";
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// Who somebody is in a cluster, with the key that proves it.
+#[derive(Clone)]
 pub struct Identity {
     cluster: ClusterId,
     principal: PrincipalId,
     certificate: CertificateDer<'static>,
     authority: CertificateDer<'static>,
-    key: PrivatePkcs8KeyDer<'static>,
+    key: Arc<PrivatePkcs8KeyDer<'static>>,
 }
 
 /// Without the key.
@@ -53,7 +55,7 @@ impl Identity {
         authority: CertificateDer<'static>,
         key: PrivatePkcs8KeyDer<'static>,
     ) -> Self {
-        Self { cluster, principal, certificate, authority, key }
+        Self { cluster, principal, certificate, authority, key: Arc::new(key) }
     }
 
     /// The cluster.
@@ -194,7 +196,7 @@ impl Identity {
         if holder.subject_public_key_info().as_ref() != pair.subject_public_key_info() {
             return Err(malformed("its key does not belong to its certificate"));
         }
-        Ok(Self { cluster, principal, certificate, authority, key })
+        Ok(Self::from_parts(cluster, principal, certificate, authority, key))
     }
 }
 

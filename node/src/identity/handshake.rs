@@ -2,9 +2,11 @@
 
 use std::io;
 
-use rustls::{AlertDescription, CertificateError, Error};
+use rustls::{AlertDescription, CertificateError, Error, OtherError};
 
+use super::ClusterId;
 use super::files::written;
+use super::pin::AuthorityOf;
 use crate::explain::{Explain, Explanation};
 
 /// Why a handshake failed.
@@ -15,6 +17,11 @@ pub enum HandshakeError {
     Nameless,
     /// The certificate of the other end is of another authority.
     OtherAuthority,
+    /// Whoever answered is of another cluster.
+    OtherCluster {
+        /// Which one.
+        theirs: ClusterId,
+    },
     /// Somebody else answered than was dialled.
     OtherName {
         /// Who was dialled.
@@ -91,6 +98,10 @@ impl HandshakeError {
             CertificateError::NotValidYet => {
                 Self::OutOfDate { limit: unknown(), now: unknown(), over: false }
             }
+            CertificateError::Other(OtherError(other)) => match other.downcast_ref() {
+                Some(AuthorityOf(theirs)) => Self::OtherCluster { theirs: *theirs },
+                None => Self::Broken { reason: other.to_string() },
+            },
             other => Self::Broken { reason: other.to_string() },
         }
     }
@@ -132,6 +143,12 @@ impl Explain for HandshakeError {
                 what,
                 "its certificate is not of this cluster's authority",
                 "check its address, and give it an identity of this cluster",
+            ),
+            Self::OtherCluster { theirs } => Explanation::new(
+                "E-PEER-CLUSTER",
+                what,
+                format!("it is of cluster {theirs}"),
+                "check its address",
             ),
             Self::OtherName { dialled, shown } => Explanation::new(
                 "E-PEER-OTHER",

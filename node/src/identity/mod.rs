@@ -10,7 +10,8 @@
 //!   same two nodes is the same number of bytes on every run, which a simulation with a modelled
 //!   network needs; and there is no random number per signature to get wrong.
 //! - All connections are TLS 1.3 with certificates on both sides, without resumption: a resumed
-//!   session would outlive the check of the certificate.
+//!   session would outlive the check of the certificate. The one exception is whoever has no
+//!   identity yet and asks for one ([`join_name`]): they show none, and may do nothing else.
 //! - Nothing here reads a clock. Validity comes from the caller, verification asks the node's
 //!   [`WallClock`](crate::seams::WallClock).
 //!
@@ -18,16 +19,21 @@
 //! multiplications of X25519, and about 1 KiB sent.
 
 mod ca;
+mod credentials;
 mod error;
 mod files;
 mod handshake;
 mod names;
+mod pin;
+mod request;
 mod tls;
 
-pub use ca::{Authority, Validity};
+pub use ca::{Authority, Validity, authority_cluster, serial};
+pub use credentials::{Credentials, Held};
 pub use error::IdentityError;
 pub use files::{Identity, read_private, write_private};
 pub use handshake::HandshakeError;
-pub use names::{ClusterId, node_name, principal_of};
-pub(crate) use names::{node_of, parse_hex};
-pub use tls::{ALPN, client_config, peer_principal, server_config};
+pub use names::{ClusterId, join_name, node_name, principal_of};
+pub(crate) use names::{join_text, node_of, parse_hex};
+pub use request::{NewKey, SigningRequest, Subject, fingerprint, sha256};
+pub use tls::{ALPN, client_config, joining_config, peer_principal, pinned_config, server_config};

@@ -89,6 +89,28 @@ pub(super) fn any_node_text(cluster: ClusterId) -> String {
     format!("nodes.{cluster}.{DOMAIN}")
 }
 
+/// The name under which whoever has no identity yet may ask for one: of any node, which then shows
+/// its authority's certificate, too, and asks for none.
+pub fn join_name(cluster: ClusterId) -> ServerName<'static> {
+    ServerName::DnsName(DnsName::try_from(join_text(cluster)).expect("a DNS name"))
+}
+
+pub(crate) fn join_text(cluster: ClusterId) -> String {
+    format!("join.{cluster}.{DOMAIN}")
+}
+
+/// The serial number of a certificate that this cluster's authority issued.
+///
+/// Refused: [`IdentityError::BadCertificate`], also for a number of more than 16 bytes.
+pub(crate) fn serial_of(certificate: &CertificateDer<'_>) -> Result<u128, IdentityError> {
+    let parsed = EndEntityCert::try_from(certificate).map_err(|_| IdentityError::BadCertificate)?;
+    let bytes = parsed.serial();
+    let mut number = [0; 16];
+    let at = number.len().checked_sub(bytes.len()).ok_or(IdentityError::BadCertificate)?;
+    number[at..].copy_from_slice(bytes);
+    Ok(u128::from_be_bytes(number))
+}
+
 /// The name to dial a node by: the handshake fails unless the other end has a certificate of this
 /// cluster's authority for exactly this node.
 pub fn node_name(cluster: ClusterId, node: NodeId) -> ServerName<'static> {

@@ -14,6 +14,7 @@ use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use super::names::{self, ClusterId};
+use super::pin::PinnedAuthority;
 use super::{Identity, IdentityError};
 use crate::seams::WallClock;
 
@@ -36,7 +37,7 @@ impl TimeProvider for SeamTime {
 }
 
 /// Named here, not by the process: a default of the process would be a global.
-fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
@@ -69,6 +70,41 @@ pub fn server_config(
     Ok(Arc::new(config))
 }
 
+/// What a server needs for those who come under [`join_name`](super::join_name): it shows `identity`
+/// and the authority's certificate, for them to compare, and takes clients without one.
+pub fn joining_config(
+    identity: &Identity,
+    clock: Arc<dyn WallClock>,
+) -> Result<Arc<ServerConfig>, IdentityError> {
+    let chain = vec![identity.certificate().clone(), identity.authority().clone()];
+    let mut config = ServerConfig::builder_with_details(provider(), Arc::new(SeamTime(clock)))
+        .with_protocol_versions(&[&TLS13])?
+        .with_no_client_auth()
+        .with_single_cert(chain, PrivateKeyDer::Pkcs8(identity.key()))?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    Ok(Arc::new(config))
+}
+
+/// What somebody needs who has no identity yet: it shows none, and talks only to a node of a cluster
+/// whose authority's certificate has this SHA-256.
+pub fn pinned_config(
+    cluster: ClusterId,
+    authority: [u8; 32],
+    clock: Arc<dyn WallClock>,
+) -> Result<Arc<ClientConfig>, IdentityError> {
+    let verifier = Arc::new(PinnedAuthority { cluster, authority });
+    let mut config = ClientConfig::builder_with_details(provider(), Arc::new(SeamTime(clock)))
+        .with_protocol_versions(&[&TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
 /// What a client needs: it shows `identity` and talks only to the node it dials by
 /// [`node_name`](super::node_name), with a certificate of the same authority that is valid by
 /// `clock`.
@@ -93,14 +129,14 @@ pub fn client_config(
 }
 
 /// Who is at the other end, from what `peer_certificates()` of the connection says after its
-/// handshake.
+/// handshake, and the serial number of their certificate.
 ///
 /// Refused: [`IdentityError::NoCertificate`], and what [`principal_of`](super::principal_of)
 /// refuses.
 pub fn peer_principal(
     certificates: Option<&[CertificateDer<'_>]>,
     cluster: ClusterId,
-) -> Result<PrincipalId, IdentityError> {
+) -> Result<(PrincipalId, u128), IdentityError> {
     let first = certificates.and_then(<[_]>::first).ok_or(IdentityError::NoCertificate)?;
-    names::principal_of(first, cluster)
+    Ok((names::principal_of(first, cluster)?, names::serial_of(first)?))
 }

@@ -113,6 +113,7 @@ impl<RT: AsyncRuntime> Duties<RT> {
             // Before Raft is initialised, or told by a leader, the founding's members count.
             if !members.is_empty() {
                 self.directory.replace(members);
+                self.peers.forget_strangers();
             }
             leadership.notify_one();
             if metrics.changed().await.is_err() {

@@ -11,6 +11,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use super::page::Page;
 use super::{centre, peers, process, raft, storage, traffic};
 use crate::Node;
+use crate::identity::Credentials;
 use crate::storage::FileLog;
 use crate::tally::Counter;
 
@@ -25,8 +26,8 @@ pub struct About {
     pub site: String,
     /// Its data folder.
     pub data: PathBuf,
-    /// Until when its certificate is valid: seconds since 1970.
-    pub certificate_expires_s: u64,
+    /// Who it is; its certificate is renewed.
+    pub credentials: Credentials,
     /// When it started: ms since 1970, by the wall clock.
     pub started_ms: u64,
 }
@@ -72,7 +73,7 @@ impl Collector for Sources {
         page.gauge(
             "quorumcall_certificate_expiry_timestamp_seconds",
             "Until when the certificate of this node is valid, in seconds since 1970.",
-            Some(about.certificate_expires_s),
+            about.credentials.held().identity.expires_s().ok(),
         )?;
         process::write(&mut page, about.started_ms)
     }

@@ -8,7 +8,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use futures::future::BoxFuture;
 use hyper::http::{HeaderName, HeaderValue};
+use tokio::sync::Notify;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
@@ -45,12 +47,17 @@ fn hex(number: u128) -> HeaderValue {
 pub struct Directory {
     own: Arc<Marker>,
     members: Arc<RwLock<BTreeMap<NodeId, Member>>>,
+    changed: Arc<Notify>,
 }
 
 impl Directory {
     /// Begins with the members the cluster was founded with, or that this node was told of.
     pub fn new(own: Marker, members: BTreeMap<NodeId, Member>) -> Self {
-        Self { own: Arc::new(own), members: Arc::new(RwLock::new(members)) }
+        Self {
+            own: Arc::new(own),
+            members: Arc::new(RwLock::new(members)),
+            changed: Arc::default(),
+        }
     }
 
     /// This node's own marker.
@@ -60,7 +67,21 @@ impl Directory {
 
     /// Replaces all members.
     pub fn replace(&self, members: BTreeMap<NodeId, Member>) {
-        *self.members.write().unwrap_or_else(PoisonError::into_inner) = members;
+        let mut known = self.members.write().unwrap_or_else(PoisonError::into_inner);
+        if *known != members {
+            *known = members;
+            self.tell();
+        }
+    }
+
+    /// Ready when members have changed, or who else is admitted, from the moment this is called.
+    pub fn changed(&self) -> BoxFuture<'static, ()> {
+        Box::pin(self.changed.clone().notified_owned())
+    }
+
+    /// Tells those who wait for a change.
+    pub fn tell(&self) {
+        self.changed.notify_waiters();
     }
 
     /// A member.
@@ -87,10 +108,10 @@ impl Directory {
         metadata: &MetadataMap,
     ) -> Result<NodeId, Status> {
         let caller = caller.ok_or_else(|| Status::unauthenticated("no certificate"))?;
-        let Some(acd::ids::NodeId(node)) = node_of(&caller.0) else {
+        let Some(acd::ids::NodeId(node)) = node_of(&caller.principal) else {
             return Err(Status::permission_denied(format!(
                 "{} is not a node; this service is for nodes",
-                caller.0
+                caller.principal
             )));
         };
         self.check_marker(node, metadata)?;
@@ -145,7 +166,7 @@ mod tests {
 
     fn call(from: &Marker, to: &Member, principal: &str) -> Result<NodeId, Status> {
         let headers = headers(from, to).into_iter().collect();
-        let caller = Caller(PrincipalId::new(principal).unwrap());
+        let caller = Caller { principal: PrincipalId::new(principal).unwrap(), serial: 1 };
         directory(2).check_peer(Some(&caller), &MetadataMap::from_headers(headers))
     }
 

@@ -25,10 +25,10 @@ use proto::peer::v1::peer_client::PeerClient as Grpc;
 
 use super::convert;
 use super::members::{Directory, headers};
-use crate::identity::{self, ClusterId};
+use crate::identity::{self, ClusterId, Credentials};
 use crate::raft::stored::{vote_from_stored, vote_to_stored};
 use crate::raft::{Member, NodeId, Types, Vote};
-use crate::rpc::{Channel, Dial, Timer};
+use crate::rpc::{Channel, ClientTls, Dial, Timer};
 use crate::seams::Connector;
 use crate::storage::Snapshot;
 
@@ -55,7 +55,7 @@ impl<RT: AsyncRuntime> Clone for Peers<RT> {
 struct Shared<RT: AsyncRuntime> {
     directory: Directory,
     connector: Arc<dyn Connector>,
-    tls: Arc<rustls::ClientConfig>,
+    credentials: Credentials,
     timer: Timer<RT>,
     patience: Patience,
     channels: Mutex<BTreeMap<NodeId, (Member, Channels<RT>)>>,
@@ -91,16 +91,17 @@ impl<RT: AsyncRuntime> Peers<RT> {
     pub fn new(
         directory: Directory,
         connector: Arc<dyn Connector>,
-        tls: Arc<rustls::ClientConfig>,
+        credentials: Credentials,
         timer: Timer<RT>,
         patience: Patience,
     ) -> Self {
         let channels = Mutex::default();
-        Self { shared: Arc::new(Shared { directory, connector, tls, timer, patience, channels }) }
+        let shared = Shared { directory, connector, credentials, timer, patience, channels };
+        Self { shared: Arc::new(shared) }
     }
 
     fn channels(&self, node: NodeId, member: &Member) -> Channels<RT> {
-        let Shared { directory, connector, tls, timer, patience, channels } = &*self.shared;
+        let Shared { directory, connector, credentials, timer, patience, channels } = &*self.shared;
         let mut channels = channels.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, channels)) = channels.get(&node)
             && known == member
@@ -114,7 +115,7 @@ impl<RT: AsyncRuntime> Peers<RT> {
                 ClusterId(directory.own().cluster),
                 acd::ids::NodeId(node),
             ),
-            tls: tls.clone(),
+            tls: ClientTls::Current(credentials.clone()),
             headers: headers(directory.own(), member),
             connect_timeout: patience.connect,
             keep_alive: patience.keep_alive,
@@ -123,6 +124,12 @@ impl<RT: AsyncRuntime> Peers<RT> {
         let fresh = Channels { log: channel(), urgent: channel(), bulk: channel() };
         channels.insert(node, (member.clone(), fresh.clone()));
         fresh
+    }
+
+    /// Lets go of the connections to nodes that are no longer members.
+    pub fn forget_strangers(&self) {
+        let mut channels = self.shared.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        channels.retain(|node, _| self.shared.directory.get(*node).is_some());
     }
 
     /// For short questions to a peer.

@@ -17,6 +17,7 @@ use tokio_rustls::TlsConnector;
 use tonic::body::Body;
 
 use super::http2::{Executor, Timer};
+use crate::identity::Credentials;
 use crate::seams::Connector;
 
 /// Where a channel leads and how it is made.
@@ -29,7 +30,7 @@ pub struct Dial {
     /// Who must be there: the certificate says so.
     pub server_name: ServerName<'static>,
     /// Who we are.
-    pub tls: Arc<rustls::ClientConfig>,
+    pub tls: ClientTls,
     /// Sent with every call.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// How long connecting may take, TLS and HTTP/2 included.
@@ -37,6 +38,31 @@ pub struct Dial {
     /// How long a connection may be silent before it is asked, and how long the answer may take;
     /// then it counts as lost.
     pub keep_alive: Duration,
+}
+
+/// How a client shows who it is.
+#[derive(Clone)]
+pub enum ClientTls {
+    /// The same way each time.
+    Fixed(Arc<rustls::ClientConfig>),
+    /// By the identity that the node has when it connects.
+    Current(Credentials),
+}
+
+impl ClientTls {
+    /// What TLS needs.
+    pub fn config(&self) -> Arc<rustls::ClientConfig> {
+        match self {
+            Self::Fixed(config) => config.clone(),
+            Self::Current(credentials) => credentials.held().client.clone(),
+        }
+    }
+}
+
+impl From<Arc<rustls::ClientConfig>> for ClientTls {
+    fn from(config: Arc<rustls::ClientConfig>) -> Self {
+        Self::Fixed(config)
+    }
 }
 
 /// Why a call could not be made.
@@ -132,7 +158,7 @@ impl<RT: AsyncRuntime> Shared<RT> {
         let failed =
             |source| RpcError::Connect { address: address.clone(), source: Arc::new(source) };
         let stream = connector.connect(address).await.map_err(failed)?;
-        let tls = TlsConnector::from(tls.clone());
+        let tls = TlsConnector::from(tls.config());
         let stream = tls.connect(server_name.clone(), stream).await.map_err(failed)?;
         let (sender, connection) = Builder::new(Executor::<RT>::default())
             .timer(self.timer.clone())

@@ -7,7 +7,7 @@ mod http2;
 mod server;
 mod tally;
 
-pub use channel::{Channel, Dial, RpcError};
+pub use channel::{Channel, ClientTls, Dial, RpcError};
 pub use http2::{Executor, Timer};
 pub use server::{Caller, Gate, Server};
 pub use tally::{Call, MethodTally, OTHER, Refusal, RpcTally, STATUSES};

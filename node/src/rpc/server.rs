@@ -1,18 +1,22 @@
 //! Takes connections: TLS, who is calling, HTTP/2, the services.
 
 use std::convert::Infallible;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use acd::ids::PrincipalId;
+use futures::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::http::Request;
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use openraft_rt::{AsyncRuntime, Select2};
-use tokio_rustls::TlsAcceptor;
+use rustls::server::Acceptor;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
@@ -22,17 +26,39 @@ use super::channel::{HEADERS_BYTES_MAX, WINDOW_BYTES};
 use super::counted::Counted;
 use super::http2::{Executor, Timer};
 use super::tally::{Refusal, RpcTally};
-use crate::identity::{self, ClusterId};
+use crate::identity::{self, ClusterId, Credentials};
 use crate::seams::{Accepted, BoxByteStream, Listener};
 use crate::shutdown::Shutdown;
 
-/// Who is at the other end of a connection, as its certificate says. An extension of every request.
-#[derive(Clone, Debug)]
-pub struct Caller(pub PrincipalId);
+/// Who is at the other end of a connection, as its certificate says. An extension of every request
+/// of somebody who has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Who it is.
+    pub principal: PrincipalId,
+    /// The serial number of the certificate.
+    pub serial: u128,
+}
 
-/// Decides, before anything else looks at a call, whether this caller may make it; the text is the
-/// path of the method.
-pub type Gate = Arc<dyn Fn(&Caller, &str) -> Result<(), Status> + Send + Sync>;
+/// Decides who may connect, and, before anything else looks at a call, whether they may make it.
+pub trait Gate: Send + Sync + 'static {
+    /// Whether somebody may have a connection.
+    ///
+    /// # Errors
+    ///
+    /// Why not, in words.
+    fn admits(&self, caller: &Caller) -> Result<(), String>;
+
+    /// Whether somebody, or nobody in particular, may call the method with this path.
+    ///
+    /// # Errors
+    ///
+    /// What they are told.
+    fn allows(&self, caller: Option<&Caller>, path: &str) -> Result<(), Status>;
+
+    /// Ready when it may be that somebody is no longer admitted, from the moment this is called.
+    fn changed(&self) -> BoxFuture<'static, ()>;
+}
 
 /// Bytes that a client may have on their way to the node: 1 MiB is 100 Mbit/s over 80 ms.
 const CLIENT_WINDOW_BYTES: u32 = 1 << 20;
@@ -41,6 +67,14 @@ const CONNECTIONS_MAX: u64 = 16_384;
 /// Calls at one time on one connection. A gateway with 10,000 sessions opens 40 connections, so that
 /// no more than 2.5 % of them wait for the same lost packet.
 const STREAMS_PER_CONNECTION_MAX: u32 = 256;
+/// Connections at one time of callers who have no identity yet. Cities join one after the other.
+const NAMELESS_MAX: u64 = 16;
+/// Calls at one time on one of them, …
+const NAMELESS_STREAMS_MAX: u32 = 2;
+/// … bytes on their way, …
+const NAMELESS_WINDOW_BYTES: u32 = 64 << 10;
+/// … and how long it may last: a leader is found and asked, or it is tried again.
+const NAMELESS_TIME: Duration = Duration::from_secs(30);
 /// How long a caller may take to say who it is.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may be silent before it is asked for a sign of life, and how long that may
@@ -51,12 +85,12 @@ const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 
 /// What answers calls.
 pub struct Server<RT: AsyncRuntime> {
-    /// Who may connect.
-    pub tls: Arc<rustls::ServerConfig>,
+    /// Who this node is.
+    pub credentials: Credentials,
     /// The cluster that certificates must be of.
     pub cluster: ClusterId,
-    /// Who may call what.
-    pub gate: Gate,
+    /// Who may connect, and call what.
+    pub gate: Arc<dyn Gate>,
     /// The services.
     pub routes: Routes,
     /// Time for HTTP/2.
@@ -105,39 +139,101 @@ impl<RT: AsyncRuntime> Server<RT> {
     }
 
     async fn serve(&self, stream: BoxByteStream, from: &str) {
-        let handshake = TlsAcceptor::from(self.tls.clone()).accept(stream);
-        let stream = match RT::timeout(HANDSHAKE_TIMEOUT, handshake).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                self.tally.refused(Refusal::Handshake);
-                return tracing::info!(%from, %error, "caller refused");
-            }
-            Err(_) => {
-                self.tally.refused(Refusal::Handshake);
-                let error = "it did not say in time who it is";
-                return tracing::info!(%from, error, "caller refused");
-            }
-        };
+        let (stream, is_nameless) =
+            match RT::timeout(HANDSHAKE_TIMEOUT, self.shake_hands(stream)).await {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => {
+                    self.tally.refused(Refusal::Handshake);
+                    return tracing::info!(%from, %error, "caller refused");
+                }
+                Err(_) => {
+                    self.tally.refused(Refusal::Handshake);
+                    let error = "it did not say in time who it is";
+                    return tracing::info!(%from, error, "caller refused");
+                }
+            };
+        if is_nameless {
+            return self.serve_nameless(stream, from).await;
+        }
         let certificates = stream.get_ref().1.peer_certificates();
-        let principal = match identity::peer_principal(certificates, self.cluster) {
-            Ok(principal) => principal,
+        let caller = match identity::peer_principal(certificates, self.cluster) {
+            Ok((principal, serial)) => Caller { principal, serial },
             Err(error) => {
                 self.tally.refused(Refusal::Stranger);
                 return tracing::info!(%from, %error, "caller refused");
             }
         };
-        let window = match identity::node_of(&principal) {
+        let window = match identity::node_of(&caller.principal) {
             Some(_) => WINDOW_BYTES,
             None => CLIENT_WINDOW_BYTES,
         };
-        let caller = Caller(principal);
+        // Before it is asked: what changes meanwhile is not missed.
+        let mut changed = self.gate.changed();
+        if let Err(why) = self.gate.admits(&caller) {
+            self.tally.refused(Refusal::Dismissed);
+            return tracing::info!(%from, caller = %caller.principal, why, "caller refused");
+        }
+        let (gate, whom) = (self.gate.clone(), caller.clone());
+        let dismissed = async move {
+            loop {
+                changed.await;
+                changed = gate.changed();
+                if let Err(why) = gate.admits(&whom) {
+                    return why;
+                }
+            }
+        };
+        let limits = Limits { window, streams: STREAMS_PER_CONNECTION_MAX };
+        let connection = pin!(self.answer(stream, Some(caller.clone()), limits, from));
+        if let Select2::First(why) = RT::select2(pin!(dismissed), connection).await {
+            tracing::info!(%from, caller = %caller.principal, why, "connection ended");
+        }
+    }
+
+    /// Shakes hands; whether the caller comes without an identity, which it says by the name it asks
+    /// for.
+    async fn shake_hands(
+        &self,
+        stream: BoxByteStream,
+    ) -> io::Result<(TlsStream<BoxByteStream>, bool)> {
+        let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        let asked = start.client_hello().server_name().map(str::to_owned);
+        let is_nameless = asked.is_some_and(|name| name == identity::join_text(self.cluster));
+        let held = self.credentials.held();
+        let config = if is_nameless { &held.joining } else { &held.server };
+        Ok((start.into_stream(config.clone()).await?, is_nameless))
+    }
+
+    /// Answers somebody who has no identity yet, for as long as it takes to get one.
+    async fn serve_nameless(&self, stream: TlsStream<BoxByteStream>, from: &str) {
+        let _place = NamelessPlace::take(&self.tally);
+        if self.tally.nameless.get() > NAMELESS_MAX {
+            self.tally.refused(Refusal::Full);
+            return tracing::info!(%from, "caller without an identity refused: too many are here");
+        }
+        let limits = Limits { window: NAMELESS_WINDOW_BYTES, streams: NAMELESS_STREAMS_MAX };
+        let answered = self.answer(stream, None, limits, from);
+        if RT::timeout(NAMELESS_TIME, answered).await.is_err() {
+            tracing::info!(%from, "caller without an identity took too long");
+        }
+    }
+
+    async fn answer(
+        &self,
+        stream: TlsStream<BoxByteStream>,
+        caller: Option<Caller>,
+        limits: Limits,
+        from: &str,
+    ) {
         let (gate, routes) = (self.gate.clone(), self.routes.clone());
         let tally = self.tally.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let mut call = tally.begin(request.uri().path());
             let mut request = request.map(Body::new);
-            let verdict = gate(&caller, request.uri().path());
-            request.extensions_mut().insert(caller.clone());
+            let verdict = gate.allows(caller.as_ref(), request.uri().path());
+            if let Some(caller) = &caller {
+                request.extensions_mut().insert(caller.clone());
+            }
             let mut routes = routes.clone();
             async move {
                 let response = match verdict {
@@ -152,9 +248,9 @@ impl<RT: AsyncRuntime> Server<RT> {
         });
         let connection = Builder::new(Executor::<RT>::default())
             .timer(self.timer.clone())
-            .initial_stream_window_size(window)
-            .initial_connection_window_size(window)
-            .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+            .initial_stream_window_size(limits.window)
+            .initial_connection_window_size(limits.window)
+            .max_concurrent_streams(limits.streams)
             .keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE)
             .max_header_list_size(HEADERS_BYTES_MAX)
@@ -165,6 +261,15 @@ impl<RT: AsyncRuntime> Server<RT> {
             tracing::debug!(%from, %error, "connection lost");
         }
     }
+}
+
+/// What one connection may have under way.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// Bytes.
+    window: u32,
+    /// Calls.
+    streams: u32,
 }
 
 /// One of the connections that may be open.
@@ -180,5 +285,21 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.connections.fall();
+    }
+}
+
+/// One of the connections that callers without an identity may have.
+struct NamelessPlace(Arc<RpcTally>);
+
+impl NamelessPlace {
+    fn take(tally: &Arc<RpcTally>) -> Self {
+        tally.nameless.rise();
+        Self(tally.clone())
+    }
+}
+
+impl Drop for NamelessPlace {
+    fn drop(&mut self) {
+        self.0.nameless.fall();
     }
 }

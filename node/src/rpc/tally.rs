@@ -61,11 +61,13 @@ pub enum Refusal {
     Handshake,
     /// Its certificate names nobody of this cluster.
     Stranger,
+    /// Its certificate was revoked, or it is of a node that was removed.
+    Dismissed,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Full, Self::Handshake, Self::Stranger];
+    pub const ALL: [Self; 4] = [Self::Full, Self::Handshake, Self::Stranger, Self::Dismissed];
 
     /// The word for it.
     pub const fn word(self) -> &'static str {
@@ -73,6 +75,7 @@ impl Refusal {
             Self::Full => "full",
             Self::Handshake => "handshake",
             Self::Stranger => "stranger",
+            Self::Dismissed => "dismissed",
         }
     }
 }
@@ -82,6 +85,8 @@ impl Refusal {
 pub struct RpcTally {
     /// Connections that are open, those that have not said yet who they are included.
     pub connections: Level,
+    /// Those of them whose callers have no identity yet.
+    pub nameless: Level,
     refused: [Counter; Refusal::ALL.len()],
     /// By path, without the slash it begins with.
     methods: BTreeMap<String, Arc<MethodTally>>,
@@ -113,6 +118,7 @@ impl Default for RpcTally {
         }
         Self {
             connections: Level::default(),
+            nameless: Level::default(),
             refused: Default::default(),
             methods,
             other: Arc::default(),

@@ -60,7 +60,7 @@ impl<RT: AsyncRuntime> Commands for CommandsService<RT> {
     ) -> Result<Response<Self::SubmitStream>, Status> {
         let caller = request.extensions().get::<Caller>().cloned();
         let caller = caller.ok_or_else(|| Status::unauthenticated("no certificate"))?;
-        let client = if identity::node_of(&caller.0).is_some() {
+        let client = if identity::node_of(&caller.principal).is_some() {
             self.directory.check_peer(Some(&caller), request.metadata())?;
             Client::Node
         } else {
@@ -211,14 +211,14 @@ impl<RT: AsyncRuntime> Session<RT> {
                 return self.door.refuse(reply_to, refusal.code(), refusal.to_string());
             }
         };
-        if decoded.principal != caller.0 {
-            let words = format!("{} may not speak for {}", caller.0, decoded.principal);
+        if decoded.principal != caller.principal {
+            let words = format!("{} may not speak for {}", caller.principal, decoded.principal);
             return self.door.refuse(reply_to, "not-yours", words);
         }
         // What an old desktop of an agent does must not count once there is another.
         if matches!(decoded.command, acd::command::Command::Work(_))
             && decoded.session.is_none()
-            && !self.door.is_gateway(&caller.0)
+            && !self.door.is_gateway(&caller.principal)
         {
             let words = "an agent says from which session it acts: the session is missing";
             return self.door.refuse(reply_to, SESSION_MISSING, words.to_owned());

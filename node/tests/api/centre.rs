@@ -88,7 +88,7 @@ impl Centre {
             connector: Arc::new(TcpConnector),
             address: self.cluster.setup(number).config.address,
             server_name: node_name(self.cluster.founded.founding.cluster, NodeId(number)),
-            tls: client_config(&self.identity(who), Arc::new(SystemClock)).unwrap(),
+            tls: client_config(&self.identity(who), Arc::new(SystemClock)).unwrap().into(),
             headers: Vec::new(),
             connect_timeout: PATIENCE,
             keep_alive: PATIENCE,

@@ -162,7 +162,7 @@ impl Narrow {
     async fn open(centre: &Centre, number: u64, who: &str) -> Self {
         let dial = centre.dial(number, who);
         let stream = TcpConnector.connect(&dial.address).await.unwrap();
-        let tls = tokio_rustls::TlsConnector::from(dial.tls);
+        let tls = tokio_rustls::TlsConnector::from(dial.tls.config());
         let stream = tls.connect(dial.server_name, stream).await.unwrap();
         let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
             .initial_stream_window_size(Self::WINDOW_BYTES)

@@ -143,7 +143,7 @@ impl Cluster {
             connector: Arc::new(TcpConnector),
             address: self.setup(number).config.address,
             server_name: node_name(self.founded.founding.cluster, NodeId(number)),
-            tls: client_config(identity, Arc::new(SystemClock)).unwrap(),
+            tls: client_config(identity, Arc::new(SystemClock)).unwrap().into(),
             headers: Vec::new(),
             connect_timeout: PATIENCE,
             keep_alive: PATIENCE,
