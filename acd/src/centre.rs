@@ -10,6 +10,7 @@ use crate::digest::Digest;
 use crate::event::Event;
 use crate::ids::{AgentId, ContactId, NodeId, PrincipalId, QueueId, Revision, Seq, SiteId};
 use crate::matching::{Matcher, View, view};
+use crate::members::JoinToken;
 use crate::memory::{ClosedContact, ClosedContacts, Requests};
 use crate::queue::Queue;
 use crate::roles::Principal;
@@ -34,6 +35,10 @@ pub struct Centre {
     pub(crate) last_seq: Seq,
     /// The number of the node that was added last.
     pub(crate) last_node: u64,
+    /// Revision of who is a member and as what.
+    pub(crate) members_revision: Revision,
+    /// Tokens to join by: those that are open, and those that ended lately.
+    pub(crate) tokens: BTreeMap<Seq, JoinToken>,
     pub(crate) settings: Settings,
     pub(crate) settings_revision: Revision,
     pub(crate) contacts: Table<Contact>,
@@ -147,6 +152,28 @@ impl Centre {
     /// The members, by number, and where they are.
     pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &SiteId)> {
         self.nodes.values().map(|node| (node.id, &self.sites.get(node.site).config.id))
+    }
+
+    /// A member.
+    pub fn node(&self, node: NodeId) -> Option<&Node> {
+        self.nodes.get(&node)
+    }
+
+    /// The members with their sites, by number.
+    pub fn members(&self) -> impl Iterator<Item = (&Node, &SiteId)> {
+        self.nodes.values().map(|node| (node, &self.sites.get(node.site).config.id))
+    }
+
+    /// Revision of who is a member and as what: 0 before there is any, and one more with each
+    /// change.
+    pub fn members_revision(&self) -> Revision {
+        self.members_revision
+    }
+
+    /// Tokens to join by, in the order in which they were issued: those that are open, and those
+    /// that ended lately.
+    pub fn tokens(&self) -> impl Iterator<Item = &JoinToken> {
+        self.tokens.values()
     }
 
     /// Whether agents have live sessions on this node, or front ends streams to it. Looks at every
@@ -279,9 +306,9 @@ impl Centre {
             out.u64(start.0);
         });
         out.u64(self.settings_revision.0);
-        out.list(self.nodes.values(), |out, node| {
-            out.u64(node.id.0).u64(self.sites.key_hash(node.site));
-        });
+        out.list(self.nodes.values(), |out, node| node.digest(&self.sites, out));
+        out.u64(self.members_revision.0);
+        out.list(self.tokens.values(), |out, token| token.digest(out));
         out.list(self.ingresses.iter(), |out, (id, nodes)| {
             out.str(id.as_str()).list(nodes.iter(), |out, node| {
                 out.u64(node.0);

@@ -45,6 +45,12 @@ impl Digest {
         self
     }
 
+    /// Sixteen bytes.
+    pub fn u128(&mut self, value: u128) -> &mut Self {
+        self.bytes.extend_from_slice(&value.to_le_bytes());
+        self
+    }
+
     /// Eight bytes, signed.
     pub fn i64(&mut self, value: i64) -> &mut Self {
         self.u64(value as u64)

@@ -6,9 +6,11 @@ use alloc::{boxed::Box, string::String};
 use crate::channel::{Channel, Medium};
 use crate::config::{Grade, Priority, Strategy};
 use crate::ids::{
-    AgentId, ContactId, NodeId, OfferToken, PrincipalId, QueueId, Revision, SessionEpoch, SiteId,
+    AgentId, ContactId, NodeId, OfferToken, PrincipalId, QueueId, Revision, Seq, SessionEpoch,
+    SiteId,
 };
 use crate::record::{AuditRecord, ContactRecord};
+use crate::site::NodeRole;
 use crate::text::Label;
 use crate::time::{AttendedTime, LogTime, Millis};
 
@@ -461,6 +463,25 @@ pub enum Event {
         node: NodeId,
         /// Where.
         site: SiteId,
+        /// What it is meant to be.
+        role: NodeRole,
+    },
+    /// A node is meant to be something else from now on.
+    NodeRoleChanged {
+        /// Which.
+        node: NodeId,
+        /// What it is meant to be.
+        role: NodeRole,
+    },
+    /// A node is being retired.
+    NodeLeaving {
+        /// Which.
+        node: NodeId,
+    },
+    /// A token to join by was used or revoked.
+    TokenEnded {
+        /// Which.
+        token: Seq,
     },
     /// A node is no longer a member.
     NodeRemoved {

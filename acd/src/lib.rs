@@ -27,6 +27,7 @@ pub mod ids;
 mod invariants;
 pub mod limits;
 mod matching;
+pub mod members;
 pub mod memory;
 pub mod metrics;
 mod probe;

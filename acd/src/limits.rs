@@ -21,6 +21,9 @@ pub const ATTRIBUTES_MAX: usize = 32;
 /// Bytes of an attribute's name.
 pub const ATTRIBUTE_NAME_BYTES_MAX: usize = 64;
 
+/// Bytes of a node's address: the longest host name (253), a colon, a port.
+pub const ADDRESS_BYTES_MAX: usize = 259;
+
 // -- How many of each -----------------------------------------------------------------------
 
 /// Live contacts in all. At 1 KB each 200 MB; a city of ten million in a crisis.
@@ -35,6 +38,17 @@ pub const QUEUES_MAX: usize = 4_096;
 pub const SITES_MAX: usize = 64;
 /// Nodes that are members at one time.
 pub const NODES_MAX: usize = 256;
+/// Nodes that vote. More make every write slower and no failure more bearable than two at once.
+pub const VOTERS_MAX: usize = 5;
+/// Tokens to join by that are open at one time.
+pub const TOKENS_OPEN_MAX: usize = 64;
+/// Tokens that ended and are still told apart from ones that never were. With the open ones 320 of
+/// at most 170 bytes, 54 KB, in one item of a snapshot ([`SNAPSHOT_ITEM_BYTES_MAX`]).
+pub const TOKENS_ENDED_KEPT: usize = 256;
+/// How long at most.
+pub const TOKEN_KEPT: Millis = Millis::days(30);
+/// How long a token to join by may be good.
+pub const TOKEN_TTL_MAX: Millis = Millis::days(7);
 /// Skills.
 pub const SKILLS_MAX: usize = 4_096;
 /// Calendars of opening hours.
@@ -79,8 +93,9 @@ pub const COMMANDS_PER_ENTRY_MAX: usize = 10_000;
 pub const CHECKPOINT_VOTES_MAX: usize = 16;
 /// Reporting days known in advance.
 pub const REPORTING_DAYS_MAX: usize = 800;
-/// Bytes of one item of a snapshot. The largest is a calendar: 3,200 intervals × 18 bytes are
-/// 58 KB; a queue with everything its limits let it have is 32 KB.
+/// Bytes of one item of a snapshot. The largest is what there is one of, with 54 KB of tokens to
+/// join by and 6 KB of reporting days; a calendar has 3,200 intervals × 18 bytes, 58 KB; a queue
+/// with everything its limits let it have is 32 KB.
 pub const SNAPSHOT_ITEM_BYTES_MAX: usize = 128 * 1_024;
 
 // -- Memory of what is over ------------------------------------------------------------------

@@ -167,6 +167,7 @@ impl FirstAnswer {
             Ok(Reply::Done) => out.u8(0),
             Ok(Reply::Revised { revision }) => out.u8(1).u64(revision.0),
             Ok(Reply::NodeAdded { node }) => out.u8(2).u64(node.0),
+            Ok(Reply::TokenIssued { token, expires }) => out.u8(5).u64(token.0).u64(expires.0),
             Ok(Reply::Time { now, next_deadline }) => {
                 out.u8(3).u64(now.0).option(*next_deadline, |out, t| {
                     out.u64(t.0);

@@ -3,8 +3,9 @@
 use alloc::{boxed::Box, string::String};
 use core::fmt;
 
-use crate::ids::{ContactId, Revision};
+use crate::ids::{ContactId, NodeId, Revision};
 use crate::roles::Roles;
+use crate::time::LogTime;
 
 /// What is true of a contact now, told to whoever thought otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +49,12 @@ pub enum Rejection {
     /// Not proper text.
     #[error("text must have 1 to 200 bytes and no control characters: {text:?}")]
     InvalidLabel {
+        /// The start of it.
+        text: String,
+    },
+    /// Not a proper address of a node.
+    #[error("{text:?} is not host:port")]
+    InvalidAddress {
         /// The start of it.
         text: String,
     },
@@ -216,6 +223,58 @@ pub enum Rejection {
     /// fire in it.
     #[error("a command that moves time must lead its entry")]
     NotFirst,
+    /// Nobody made such a token, or it is long over.
+    #[error("there is no such token; it may be of another cluster, or long over")]
+    TokenUnknown,
+    /// The token is over.
+    #[error("the token has expired")]
+    TokenExpired {
+        /// When.
+        at: LogTime,
+    },
+    /// Another node has joined by the token.
+    #[error("the token has been used: node {} joined by it", node.0)]
+    TokenUsed {
+        /// The node.
+        node: NodeId,
+    },
+    /// The token was taken back.
+    #[error("the token has been revoked")]
+    TokenRevoked,
+    /// There is a token with this secret.
+    #[error("there is a token with this secret already")]
+    TokenKnown,
+    /// Another node is found at this address.
+    #[error("node {} has this address; retire it first, or choose another", node.0)]
+    AddressTaken {
+        /// The node.
+        node: NodeId,
+    },
+    /// The node is being retired.
+    #[error("node {} is being retired", node.0)]
+    NodeLeaving {
+        /// The node.
+        node: NodeId,
+    },
+    /// Nobody would vote.
+    #[error("nobody would be left to vote")]
+    LastVoter,
+    /// Fewer nodes would vote.
+    #[error("{then} nodes would vote instead of {now}; say that fewer will do if that is meant")]
+    FewerVoters {
+        /// How many are meant to.
+        now: u64,
+        /// How many would be.
+        then: u64,
+    },
+    /// The node takes nobody in.
+    #[error("node {} takes nobody in: {why}", node.0)]
+    WrongNode {
+        /// The node.
+        node: NodeId,
+        /// Why.
+        why: &'static str,
+    },
     /// The request is older than what is remembered.
     #[error(
         "the request is too old to be told apart from a repeat; look up what is true and ask anew"
@@ -250,6 +309,7 @@ impl Rejection {
             Self::Malformed { .. } => "malformed",
             Self::InvalidId { .. } => "invalid-id",
             Self::InvalidLabel { .. } => "invalid-label",
+            Self::InvalidAddress { .. } => "invalid-address",
             Self::InvalidAttributes { .. } => "invalid-attributes",
             Self::OutOfRange { .. } => "out-of-range",
             Self::NamedTwice { .. } => "named-twice",
@@ -275,6 +335,16 @@ impl Rejection {
             Self::TimeGoesBack => "time-goes-back",
             Self::NotAReplay => "not-a-replay",
             Self::NotFirst => "not-first",
+            Self::TokenUnknown => "token-unknown",
+            Self::TokenExpired { .. } => "token-expired",
+            Self::TokenUsed { .. } => "token-used",
+            Self::TokenRevoked => "token-revoked",
+            Self::TokenKnown => "token-known",
+            Self::AddressTaken { .. } => "address-taken",
+            Self::NodeLeaving { .. } => "node-leaving",
+            Self::LastVoter => "last-voter",
+            Self::FewerVoters { .. } => "fewer-voters",
+            Self::WrongNode { .. } => "wrong-node",
             Self::RequestTooOld => "request-too-old",
             Self::RequestFromFuture => "request-from-future",
             Self::RequestReused => "request-reused",
@@ -299,7 +369,8 @@ mod tests {
         Some(match rejection {
             R::Malformed { .. } => R::InvalidId { kind: "queue", text: text() },
             R::InvalidId { .. } => R::InvalidLabel { text: text() },
-            R::InvalidLabel { .. } => R::InvalidAttributes { what: text() },
+            R::InvalidLabel { .. } => R::InvalidAddress { text: text() },
+            R::InvalidAddress { .. } => R::InvalidAttributes { what: text() },
             R::InvalidAttributes { .. } => R::OutOfRange { what: "x", value: 2, min: 0, max: 1 },
             R::OutOfRange { .. } => R::NamedTwice { what: "skill", id: text() },
             R::NamedTwice { .. } => R::ReservedName { name: text() },
@@ -326,7 +397,17 @@ mod tests {
             R::WrongVersion { .. } => R::TimeGoesBack,
             R::TimeGoesBack => R::NotAReplay,
             R::NotAReplay => R::NotFirst,
-            R::NotFirst => R::RequestTooOld,
+            R::NotFirst => R::TokenUnknown,
+            R::TokenUnknown => R::TokenExpired { at: LogTime(1) },
+            R::TokenExpired { .. } => R::TokenUsed { node: NodeId(1) },
+            R::TokenUsed { .. } => R::TokenRevoked,
+            R::TokenRevoked => R::TokenKnown,
+            R::TokenKnown => R::AddressTaken { node: NodeId(1) },
+            R::AddressTaken { .. } => R::NodeLeaving { node: NodeId(1) },
+            R::NodeLeaving { .. } => R::LastVoter,
+            R::LastVoter => R::FewerVoters { now: 3, then: 1 },
+            R::FewerVoters { .. } => R::WrongNode { node: NodeId(1), why: "x" },
+            R::WrongNode { .. } => R::RequestTooOld,
             R::RequestTooOld => R::RequestFromFuture,
             R::RequestFromFuture => R::RequestReused,
             R::RequestReused => R::BadSnapshot { what: "x".into() },

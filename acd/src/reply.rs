@@ -86,6 +86,13 @@ pub enum Reply {
         /// The number.
         node: NodeId,
     },
+    /// A token to join by.
+    TokenIssued {
+        /// Its number.
+        token: Seq,
+        /// From when on it is not good any more.
+        expires: LogTime,
+    },
     /// One verdict for each contact, in the order asked.
     Verdicts(Vec<Verdict>),
     /// Log time is now this.

@@ -140,12 +140,19 @@ fn cluster_roles(command: &Command) -> Roles {
 fn site_roles(command: &Command) -> Roles {
     use crate::command::SiteCommand as S;
     match command {
-        Command::Site(S::AddNode { .. } | S::RemoveNode { .. } | S::Delete { .. }) => {
-            Roles::of(&[Role::Admin])
-        }
+        Command::Site(
+            S::AddNode { .. }
+            | S::IssueToken { .. }
+            | S::RevokeToken { .. }
+            | S::SetNodeRole { .. }
+            | S::RetireNode { .. }
+            | S::Delete { .. },
+        ) => Roles::of(&[Role::Admin]),
         Command::Site(S::Put { .. }) => Roles::of(&[Role::Admin, Role::Operator]),
         Command::Site(
-            S::NodeLost { .. }
+            S::RedeemToken { .. }
+            | S::RemoveNode { .. }
+            | S::NodeLost { .. }
             | S::Suspect { .. }
             | S::Heard { .. }
             | S::Lost { .. }
@@ -179,7 +186,8 @@ pub fn is_administration(command: &Command) -> bool {
         ),
         Command::Site(s) => !matches!(
             s,
-            SiteCommand::NodeLost { .. }
+            SiteCommand::RemoveNode { .. }
+                | SiteCommand::NodeLost { .. }
                 | SiteCommand::Suspect { .. }
                 | SiteCommand::Heard { .. }
                 | SiteCommand::Lost { .. }

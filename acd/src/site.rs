@@ -5,7 +5,8 @@ use crate::digest::Digest;
 use crate::event::SiteState;
 use crate::ids::{NodeId, Revision, Seq, SiteId};
 use crate::metrics::{Block, QueueCounters};
-use crate::table::{Entity, Slot};
+use crate::table::{Entity, Slot, Table};
+use crate::text::Address;
 use crate::time::LogTime;
 
 /// A drain that goes on, or whose cordon still stands.
@@ -132,6 +133,48 @@ impl Entity for Site {
     }
 }
 
+/// What a node is meant to be. What it is in Raft's membership at this moment follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum NodeRole {
+    /// Keeps everything and decides with the others.
+    Voter = 0,
+    /// Keeps everything and decides nothing.
+    Learner = 1,
+    /// Decides with the others and takes nobody in: no sessions, no streams of front ends.
+    Witness = 2,
+}
+
+impl NodeRole {
+    /// All of them, in order.
+    pub const ALL: [Self; 3] = [Self::Voter, Self::Learner, Self::Witness];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Voter => "voter",
+            Self::Learner => "learner",
+            Self::Witness => "witness",
+        }
+    }
+
+    /// Whether it is meant to vote.
+    pub fn votes(self) -> bool {
+        self != Self::Learner
+    }
+}
+
+/// How a node joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeHome {
+    /// Where others find it.
+    pub address: Address,
+    /// Which life of its disk is meant.
+    pub incarnation: u128,
+    /// When it joined.
+    pub joined: LogTime,
+}
+
 /// A node: one process at a site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
@@ -139,4 +182,22 @@ pub struct Node {
     pub id: NodeId,
     /// Its site.
     pub site: Slot<Site>,
+    /// What it is meant to be.
+    pub role: NodeRole,
+    /// It is being retired: it takes nobody in, loses its vote, and is removed then.
+    pub leaving: bool,
+    /// How it joined; none: it founded the cluster.
+    pub home: Option<NodeHome>,
+}
+
+impl Node {
+    /// Its part of the state hash.
+    pub(crate) fn digest(&self, sites: &Table<Site>, out: &mut Digest) {
+        let Self { id, site, role, leaving, home } = self;
+        out.u64(id.0).u64(sites.key_hash(*site)).u8(*role as u8).u8(u8::from(*leaving));
+        out.option(home.as_ref(), |out, home| {
+            let NodeHome { address, incarnation, joined } = home;
+            out.str(address.as_str()).u128(*incarnation).u64(joined.0);
+        });
+    }
 }

@@ -1,4 +1,4 @@
-//! Bounded text: labels that people read, attributes that only their owners read.
+//! Bounded text: labels that people read, addresses of nodes, attributes that only their owners read.
 
 use alloc::{string::ToString, sync::Arc};
 use core::fmt;
@@ -37,6 +37,48 @@ impl fmt::Debug for Label {
 }
 
 impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where others find a node: `host:port`, printable ASCII, at most 259 bytes. Cloning shares the
+/// text.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address(Arc<str>);
+
+impl Address {
+    /// Parses an address; anything else than a host, a colon and a port from 1 to 65,535 is
+    /// [`Rejection::InvalidAddress`]. Whether there is such a host is not asked.
+    pub fn new(text: &str) -> Result<Self, Rejection> {
+        let is_port = |port: &str| {
+            let plain = port.bytes().all(|b| b.is_ascii_digit()) && !port.starts_with('0');
+            plain && port.parse::<u16>().is_ok()
+        };
+        let parts = text.rsplit_once(':');
+        let fits = text.len() <= limits::ADDRESS_BYTES_MAX
+            && text.bytes().all(|b| b.is_ascii_graphic())
+            && parts.is_some_and(|(host, port)| !host.is_empty() && is_port(port));
+        if fits {
+            Ok(Self(Arc::from(text)))
+        } else {
+            Err(Rejection::InvalidAddress { text: excerpt(text) })
+        }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -174,6 +216,21 @@ mod tests {
             alloc::vec![0x0a, 0x04, 0x0a, 0x02, 0xff, 0xfe],
         ] {
             assert!(Attributes::new(&bad).is_err());
+        }
+    }
+
+    #[test]
+    fn an_address_is_a_host_and_a_port() {
+        let longest = alloc::format!("{}:65535", "h".repeat(253));
+        for good in ["127.0.0.1:7101", "[fd00::1]:7400", "kyiv-1.example:1", longest.as_str()] {
+            assert_eq!(Address::new(good).map(|a| a.as_str() == good), Ok(true), "{good}");
+        }
+        let too_long = alloc::format!("{}:65535", "h".repeat(254));
+        for bad in ["", "kyiv", ":7400", "kyiv:", "kyiv:0", "kyiv:07", "kyiv:65536", "kyiv:+7"] {
+            assert!(Address::new(bad).is_err(), "{bad}");
+        }
+        for bad in ["a b:1", "київ:7400", "a\n:1", too_long.as_str()] {
+            assert!(Address::new(bad).is_err(), "{bad}");
         }
     }
 

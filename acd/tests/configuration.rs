@@ -229,7 +229,7 @@ fn what_nothing_uses_is_deleted() {
     s.must("olena", ConfigCommand::DeleteCalendar { calendar: office(), expected });
     let principal = principal("edge-dnipro");
     s.must("olena", ConfigCommand::DeletePrincipal { principal, expected });
-    s.must("olena", SiteCommand::RemoveNode { node: Scene::node_of("dnipro") });
+    s.must("node-1", SiteCommand::RemoveNode { node: Scene::node_of("dnipro") });
     s.must("olena", SiteCommand::Delete { site: site("dnipro"), expected });
     assert_eq!(s.centre.counts(), (0, 0, 0, 2));
 }

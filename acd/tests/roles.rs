@@ -4,10 +4,12 @@ mod scene;
 
 use acd::channel::Medium;
 use acd::config::{Calendar, Settings, SiteConfig};
-use acd::ids::{CalendarId, NodeId, OfferToken, SessionEpoch};
+use acd::ids::{CalendarId, NodeId, OfferToken, Seq, SessionEpoch};
 use acd::rejection::Rejection;
 use acd::roles::Role::{self, *};
 use acd::roles::Roles;
+use acd::site::NodeRole;
+use acd::text::Address;
 use acd::time::{LogTime, Millis};
 use scene::*;
 
@@ -169,7 +171,20 @@ table! {
 
     // Admins: membership and identities.
     C::Site(S::AddNode { .. }) => S::AddNode { site: lviv() } => [Admin];
-    C::Site(S::RemoveNode { .. }) => S::RemoveNode { node: NodeId(3) } => [Admin];
+    C::Site(S::IssueToken { .. }) => S::IssueToken {
+        hash: 1, site: lviv(), role: NodeRole::Voter, ttl: Millis::hours(1),
+    } => [Admin];
+    C::Site(S::RevokeToken { .. }) => S::RevokeToken { token: Seq(1) } => [Admin];
+    C::Site(S::SetNodeRole { .. }) => S::SetNodeRole {
+        node: NodeId(3), role: NodeRole::Learner, fewer: true, expected: None,
+    } => [Admin];
+    C::Site(S::RetireNode { .. }) => S::RetireNode {
+        node: NodeId(3), fewer: true, expected: None,
+    } => [Admin];
+    C::Site(S::RedeemToken { .. }) => S::RedeemToken {
+        hash: 1, key: 2, incarnation: 3, address: Address::new("lviv:1").unwrap(),
+    } => [Node];
+    C::Site(S::RemoveNode { .. }) => S::RemoveNode { node: NodeId(3) } => [Node];
     C::Site(S::Delete { .. }) => S::Delete { site: lviv(), expected: None } => [Admin];
     C::Config(G::PutPrincipal { .. }) => G::PutPrincipal {
         principal: principal("x"), roles: Roles::of(&PEOPLE), site: None, expected: None,

@@ -23,7 +23,9 @@ use rand::rngs::SmallRng;
 use crate::mutation::Mutation;
 use crate::sim::clock::START_MS;
 use crate::sim::faults::Subject;
-use crate::sim::{Host, Life, Network, NodeRuntime, SimDisk, SimLog, SimWallClock, World, lock};
+use crate::sim::{
+    Host, Life, Network, NodeRuntime, SimDisk, SimKeeper, SimLog, SimWallClock, World, lock,
+};
 
 /// Where nodes listen.
 pub(crate) const PORT: u16 = 7400;
@@ -248,6 +250,7 @@ impl Cluster {
             members: founded.founding.raft_members(),
             founding: Some(founded.founding.clone()),
             credentials: self.credentials[&number].clone(),
+            keeper: Arc::new(SimKeeper::default()),
             last_stamp: last_stamp(&log),
             log,
             disk: Arc::new(disk),

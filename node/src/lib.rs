@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod explain;
 pub mod founding;
 pub mod identity;
+pub mod joining;
 pub mod leader;
 #[allow(clippy::disallowed_methods, reason = "a part of the daemon: sockets of this machine")]
 pub mod metrics;

@@ -23,6 +23,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let command = program::Arguments::parse().command;
     match command {
+        program::Command::Init(arguments) => program::init(&arguments),
+        program::Command::Join(arguments) => {
+            program::without_huge_pages();
+            program::join(&arguments)
+        }
         program::Command::Found(arguments) => program::found(&arguments),
         program::Command::Issue(arguments) => program::issue(&arguments),
         program::Command::Run(arguments) => {

@@ -14,6 +14,7 @@ use openraft::storage::RaftLogStorage;
 use openraft_rt::watch::WatchReceiver;
 use openraft_rt::{AsyncRuntime, Instant as _, Select3};
 use proto::api::v1::commands_server::CommandsServer;
+use proto::api::v1::joining_server::JoiningServer;
 use proto::peer::v1::peer_server::PeerServer;
 use proto::peer::v1::read_index_response::Result as ReadIndex;
 use tokio::sync::{Notify, Semaphore};
@@ -23,12 +24,13 @@ use crate::api::{Access, Api, Streams};
 use crate::config::NodeConfig;
 use crate::founding::Founding;
 use crate::identity::{ClusterId, Credentials};
+use crate::joining::{self, AuthorityKey, JoiningService};
 use crate::leader::{Duties, LogClock, hand_over, last_answer, successor};
-use crate::peers::{Directory, Neighbours, Network, Patience, PeerService, Peers};
+use crate::peers::{Directory, Neighbours, Network, Patience, PeerService, Peers, acquaint};
 use crate::raft::{Member, NodeId, Raft, Types};
 use crate::replica::{Halt, Machine, Observer, Parts, SegmentWriter, State, TimeNews, View};
 use crate::rpc::{RpcTally, Server, Timer};
-use crate::seams::{Connector, Disk, Listener, WallClock};
+use crate::seams::{Connector, Disk, Keeper, Listener, WallClock};
 use crate::shutdown::Shutdown;
 use crate::storage::records::RecordStore;
 use crate::storage::{Marker, SnapshotStore, StorageError};
@@ -64,6 +66,8 @@ pub struct Deps<L> {
     pub founding: Option<Founding>,
     /// Who it is.
     pub credentials: Credentials,
+    /// Where it keeps its secrets.
+    pub keeper: Arc<dyn Keeper>,
     /// Raft's log.
     pub log: L,
     /// The last stamp in the log, if it has any: log time goes on from there.
@@ -319,6 +323,27 @@ impl<RT: AsyncRuntime> Node<RT> {
             snapshots,
             records: records.clone(),
             segments,
+            keeper: deps.keeper.clone(),
+        });
+        let authority_key = AuthorityKey {
+            raft: raft.clone(),
+            node,
+            directory: directory.clone(),
+            peers: peers.clone(),
+            credentials: deps.credentials.clone(),
+            keeper: deps.keeper.clone(),
+        };
+        spawn_vital::<RT>("who gets to know peers", &state, &shutdown, {
+            let (shutdown, directory, peers) = (shutdown.clone(), directory.clone(), peers.clone());
+            async move {
+                RT::select2(pin!(shutdown.wait()), pin!(acquaint::<RT>(directory, peers))).await;
+            }
+        });
+        spawn_vital::<RT>("the keeper of the authority's key", &state, &shutdown, {
+            let shutdown = shutdown.clone();
+            async move {
+                RT::select2(pin!(shutdown.wait()), pin!(authority_key.watch())).await;
+            }
         });
         {
             let (service, shutdown) = (peer_service.clone(), shutdown.clone());
@@ -362,11 +387,23 @@ impl<RT: AsyncRuntime> Node<RT> {
             CommandsServer::new(commands_service)
                 .max_decoding_message_size(CLIENT_MESSAGE_BYTES_MAX),
         );
+        let joining = JoiningService {
+            node: node.clone(),
+            keeper: deps.keeper,
+            principal: PrincipalId::new(&format!("node-{}", node.number()))?,
+            timing: deps.config.timing,
+        };
         let server = Server {
             credentials: deps.credentials,
             cluster,
             gate: Arc::new(gate),
-            routes: Api::new(node.clone(), records, streams.clone()).add_to(routes).prepare(),
+            routes: Api::new(node.clone(), records, streams.clone())
+                .add_to(routes)
+                .add_service(
+                    JoiningServer::new(joining)
+                        .max_decoding_message_size(joining::MESSAGE_BYTES_MAX),
+                )
+                .prepare(),
             timer,
             tally: rpc,
             shutdown: shutdown.clone(),

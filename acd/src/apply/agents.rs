@@ -102,7 +102,7 @@ impl Centre {
     fn log_in(&mut self, principal: &PrincipalId, id: &AgentId, node: NodeId) -> Outcome {
         self.check_owner(principal, id.as_str())?;
         let slot = self.find_agent(id)?;
-        let site = self.find_node(node)?;
+        let site = self.find_host(node)?;
         let epoch = SessionEpoch(self.next_seq().0);
         self.account(slot);
         let site_id = self.sites.get(site).id().clone();

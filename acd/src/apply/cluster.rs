@@ -13,7 +13,7 @@ use crate::limits;
 use crate::rejection::Rejection;
 use crate::reply::Reply;
 use crate::roles::{Principal, Role, Roles};
-use crate::site::Site;
+use crate::site::{NodeRole, Site};
 use crate::text::Label;
 use crate::time::{Clocks, LogTime, Millis};
 
@@ -87,7 +87,7 @@ impl Centre {
         let name = Label::new(site.as_str())?;
         let seq = self.next_seq();
         let slot = self.sites.insert(Site::new(SiteConfig::new(site, name), seq));
-        self.create_node(slot);
+        self.create_node(slot, NodeRole::Voter, None);
         let roles = Roles::of(&[Role::Viewer, Role::Supervisor, Role::Operator, Role::Admin]);
         let revision = Revision(1);
         self.events.push(Event::Config {

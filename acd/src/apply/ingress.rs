@@ -153,7 +153,7 @@ impl Centre {
 
     fn attach(&mut self, principal: &PrincipalId, ingress: PrincipalId, node: NodeId) -> Outcome {
         self.check_stream(principal, &ingress)?;
-        self.find_node(node)?;
+        self.find_host(node)?;
         if !self.holds_any(&ingress, Roles::of(&[Role::Ingress, Role::Gateway])) {
             return Err(unknown("ingress", ingress.as_str()));
         }

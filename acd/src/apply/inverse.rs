@@ -44,6 +44,12 @@ impl Centre {
             SiteCommand::Drain { site, .. } => {
                 SiteCommand::CancelDrain { site: site.clone(), expected }
             }
+            SiteCommand::SetNodeRole { node, fewer, .. } => SiteCommand::SetNodeRole {
+                node: *node,
+                role: self.nodes.get(node)?.role,
+                fewer: *fewer,
+                expected,
+            },
             _ => return None,
         })
     }

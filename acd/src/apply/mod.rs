@@ -21,6 +21,8 @@ mod deadlines;
 mod enqueue;
 mod ingress;
 mod inverse;
+mod joining;
+mod membership;
 mod nodes;
 mod offers;
 mod roster;

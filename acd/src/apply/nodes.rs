@@ -10,7 +10,7 @@ use crate::ids::{NodeId, SiteId};
 use crate::limits;
 use crate::rejection::Rejection;
 use crate::reply::Reply;
-use crate::site::{Node, Site};
+use crate::site::{Node, NodeHome, NodeRole, Site};
 use crate::table::Slot;
 
 impl Centre {
@@ -20,15 +20,21 @@ impl Centre {
             let max = limits::NODES_MAX as u64;
             return Err(Rejection::LimitReached { what: "nodes", max });
         }
-        Ok(Reply::NodeAdded { node: self.create_node(slot) })
+        Ok(Reply::NodeAdded { node: self.create_node(slot, NodeRole::Voter, None) })
     }
 
-    pub(crate) fn create_node(&mut self, site: Slot<Site>) -> NodeId {
+    pub(crate) fn create_node(
+        &mut self,
+        site: Slot<Site>,
+        role: NodeRole,
+        home: Option<NodeHome>,
+    ) -> NodeId {
         self.last_node += 1;
+        self.members_revision.0 += 1;
         let node = NodeId(self.last_node);
-        self.nodes.insert(node, Node { id: node, site });
+        self.nodes.insert(node, Node { id: node, site, role, leaving: false, home });
         let site = self.sites.get(site).id().clone();
-        self.events.push(Event::NodeAdded { node, site });
+        self.events.push(Event::NodeAdded { node, site, role });
         node
     }
 
@@ -36,6 +42,7 @@ impl Centre {
         self.find_node(node)?;
         self.lose_node(node);
         self.nodes.remove(&node);
+        self.members_revision.0 += 1;
         self.events.push(Event::NodeRemoved { node });
         Ok(Reply::Done)
     }
@@ -46,6 +53,18 @@ impl Centre {
             Some(member) => Ok(member.site),
             None => Err(unknown("node", &alloc::format!("{}", node.0))),
         }
+    }
+
+    /// The site of a member that takes sessions and streams in.
+    pub(crate) fn find_host(&self, node: NodeId) -> Result<Slot<Site>, Rejection> {
+        let site = self.find_node(node)?;
+        let known = self.nodes.get(&node);
+        let why = match known {
+            Some(known) if known.leaving => "it is being retired",
+            Some(known) if known.role == NodeRole::Witness => "it is a witness",
+            _ => return Ok(site),
+        };
+        Err(Rejection::WrongNode { node, why })
     }
 
     /// A node's sessions and streams are gone.

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 
 use super::Outcome;
 use super::configure::check_revision;
+use super::joining::Joiner;
 use super::waiting::can_become_callback;
 use crate::centre::Centre;
 use crate::command::SiteCommand;
@@ -31,6 +32,19 @@ impl Centre {
             SiteCommand::Put { config, expected } => self.put_site(config, expected),
             SiteCommand::Delete { site, expected } => self.delete_site(&site, expected),
             SiteCommand::AddNode { site } => self.add_node(&site),
+            SiteCommand::IssueToken { hash, site, role, ttl } => {
+                self.issue_token(hash, site, role, ttl)
+            }
+            SiteCommand::RevokeToken { token } => self.revoke_token(token),
+            SiteCommand::RedeemToken { hash, key, incarnation, address } => {
+                self.redeem_token(hash, Joiner { key, incarnation, address })
+            }
+            SiteCommand::SetNodeRole { node, role, fewer, expected } => {
+                self.set_node_role(node, role, fewer, expected)
+            }
+            SiteCommand::RetireNode { node, fewer, expected } => {
+                self.retire_node(node, fewer, expected)
+            }
             SiteCommand::RemoveNode { node } => self.remove_node(node),
             SiteCommand::NodeLost { node } => {
                 self.find_node(node)?;

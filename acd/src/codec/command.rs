@@ -248,6 +248,11 @@ stored_commands! {
         Put { config, expected }
         Delete { site, expected }
         AddNode { site }
+        IssueToken { hash, site, role; ttl as ttl_ms }
+        RevokeToken { token }
+        RedeemToken { hash, key, incarnation, address }
+        SetNodeRole { node, role, fewer, expected }
+        RetireNode { node, fewer, expected }
         RemoveNode { node }
         NodeLost { node }
         Suspect { site }

@@ -13,7 +13,7 @@ use super::stored::{Stored, malformed, no_choice, stored_words};
 use crate::config::in_range;
 use crate::event::{AgentEvent, Alarm, ContactEvent, Event, ObjectKind, OverflowCause};
 use crate::ids::{
-    AgentId, CalendarId, ContactId, NodeId, PrincipalId, QueueId, Revision, SiteId, SkillId,
+    AgentId, CalendarId, ContactId, NodeId, PrincipalId, QueueId, Revision, Seq, SiteId, SkillId,
 };
 use crate::rejection::Rejection;
 use crate::time::{LogTime, Millis};
@@ -53,9 +53,19 @@ pub fn event_to_stored(event: &Event) -> v1::Event {
             id: id.clone(),
             revision: revision.map(|r| r.0),
         }),
-        Event::NodeAdded { node, site } => {
-            wire::Event::NodeAdded(wire::NodeAdded { node: node.0, site: site.to_stored() })
+        Event::NodeAdded { node, site, role } => wire::Event::NodeAdded(wire::NodeAdded {
+            node: node.0,
+            site: site.to_stored(),
+            role: role.to_stored(),
+        }),
+        Event::NodeRoleChanged { node, role } => {
+            wire::Event::NodeRoleChanged(wire::NodeRoleChanged {
+                node: node.0,
+                role: role.to_stored(),
+            })
         }
+        Event::NodeLeaving { node } => wire::Event::NodeLeaving(node.0),
+        Event::TokenEnded { token } => wire::Event::TokenEnded(token.0),
         Event::NodeRemoved { node } => wire::Event::NodeRemoved(node.0),
         Event::NodeLost { node } => wire::Event::NodeLost(node.0),
         Event::IngressStreams { ingress, nodes } => {
@@ -128,9 +138,19 @@ pub fn event_from_stored(stored: v1::Event) -> Result<Event, Rejection> {
             let id = object_id(kind, id)?;
             Event::Config { kind, id, revision: revision.map(Revision) }
         }
-        wire::Event::NodeAdded(wire::NodeAdded { node, site }) => {
-            Event::NodeAdded { node: NodeId(node), site: SiteId::new(&site)? }
+        wire::Event::NodeAdded(wire::NodeAdded { node, site, role }) => Event::NodeAdded {
+            node: NodeId(node),
+            site: SiteId::new(&site)?,
+            role: Stored::from_stored(role, "NodeAdded.role")?,
+        },
+        wire::Event::NodeRoleChanged(wire::NodeRoleChanged { node, role }) => {
+            Event::NodeRoleChanged {
+                node: NodeId(node),
+                role: Stored::from_stored(role, "NodeRoleChanged.role")?,
+            }
         }
+        wire::Event::NodeLeaving(node) => Event::NodeLeaving { node: NodeId(node) },
+        wire::Event::TokenEnded(token) => Event::TokenEnded { token: Seq(token) },
         wire::Event::NodeRemoved(node) => Event::NodeRemoved { node: NodeId(node) },
         wire::Event::NodeLost(node) => Event::NodeLost { node: NodeId(node) },
         wire::Event::IngressStreams(wire::IngressStreams { ingress, nodes }) => {

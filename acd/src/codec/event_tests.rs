@@ -16,8 +16,9 @@ use crate::event::{
     AgentEvent, Alarm, ContactEvent, Event, NotReadyReason, ObjectKind, OfferEnd, OfferReason,
     OverflowCause, SiteChoice, SiteState,
 };
-use crate::ids::{ContactId, NodeId, QueueId, Revision, SessionEpoch};
+use crate::ids::{ContactId, NodeId, QueueId, Revision, Seq, SessionEpoch};
 use crate::record::AuditRecord;
+use crate::site::NodeRole;
 use crate::time::{AttendedTime, Millis};
 
 // -- Samples ------------------------------------------------------------------------------------
@@ -47,7 +48,8 @@ macro_rules! variants {
 
 variants! {
     Event {
-        Site, DrainDeadline, QueueClosed, QueueReopened, Config, NodeAdded, NodeRemoved, NodeLost,
+        Site, DrainDeadline, QueueClosed, QueueReopened, Config, NodeAdded, NodeRoleChanged,
+        NodeLeaving, TokenEnded, NodeRemoved, NodeLost,
         IngressStreams, TermStarted, TimeSet, Checkpoint, Diverged, VersionRaised, VersionUnknown,
         Audit,
     }
@@ -174,7 +176,10 @@ fn central_events() -> Vec<Event> {
         Event::DrainDeadline { site: site(), withdrawn: 1, live: u32::MAX, waiting: 3 },
         Event::QueueClosed { queue: queue(), until: STAMP },
         Event::QueueReopened { queue: queue() },
-        Event::NodeAdded { node: NodeId(7), site: site() },
+        Event::NodeAdded { node: NodeId(7), site: site(), role: NodeRole::Learner },
+        Event::NodeRoleChanged { node: NodeId(7), role: NodeRole::Witness },
+        Event::NodeLeaving { node: NodeId(7) },
+        Event::TokenEnded { token: Seq(8) },
         Event::NodeRemoved { node: NodeId(7) },
         Event::NodeLost { node: NodeId(0) },
         Event::IngressStreams { ingress: principal(), nodes: 0 },

@@ -34,6 +34,9 @@ pub fn reply_to_stored(reply: &Reply) -> v1::Reply {
         }),
         Reply::Revised { revision } => wire::Reply::Revised(revision.0),
         Reply::NodeAdded { node } => wire::Reply::NodeAdded(node.0),
+        Reply::TokenIssued { token, expires } => {
+            wire::Reply::TokenIssued(wire::TokenIssued { token: token.0, expires_ms: expires.0 })
+        }
         Reply::Verdicts(verdicts) => {
             let verdicts = verdicts.iter().copied().map(verdict_to_stored).collect();
             wire::Reply::Verdicts(wire::Verdicts { verdicts })
@@ -75,6 +78,9 @@ pub fn reply_from_stored(stored: v1::Reply) -> Result<Reply, Rejection> {
         },
         wire::Reply::Revised(revision) => Reply::Revised { revision: Revision(revision) },
         wire::Reply::NodeAdded(node) => Reply::NodeAdded { node: NodeId(node) },
+        wire::Reply::TokenIssued(wire::TokenIssued { token, expires_ms }) => {
+            Reply::TokenIssued { token: Seq(token), expires: LogTime(expires_ms) }
+        }
         wire::Reply::Verdicts(wire::Verdicts { verdicts }) => {
             let verdicts = verdicts.into_iter().map(verdict_from_stored);
             Reply::Verdicts(verdicts.collect::<Result<_, _>>()?)
@@ -166,6 +172,7 @@ mod tests {
             Reply::LoggedIn { epoch: SessionEpoch(3), work: states.map(item).into() },
             Reply::Revised { revision: Revision(2) },
             Reply::NodeAdded { node: NodeId(4) },
+            Reply::TokenIssued { token: Seq(4), expires: LogTime(5) },
             Reply::Verdicts(vec![
                 Verdict::Waiting,
                 Verdict::WithAgent(token),

@@ -21,7 +21,8 @@ use crate::ids::{
 };
 use crate::record::{AuditRecord, ContactRecord, Outcome};
 use crate::roles::{Role, Roles};
-use crate::text::{Attributes, Label};
+use crate::site::NodeRole;
+use crate::text::{Address, Attributes, Label};
 use crate::time::{LogTime, Millis};
 
 /// Lists the variants of every group: an exhaustive match, and the names that the samples have
@@ -57,7 +58,8 @@ variants! {
         LogIn, LogOut, Ready, NotReady, OpenMedium, SessionLost, SetReady, SetNotReady, ForceLogOut
     }
     Site(SiteCommand) {
-        Put, Delete, AddNode, RemoveNode, NodeLost, Suspect, Heard, Lost, CaughtUp, DeclareLost,
+        Put, Delete, AddNode, IssueToken, RevokeToken, RedeemToken, SetNodeRole, RetireNode,
+        RemoveNode, NodeLost, Suspect, Heard, Lost, CaughtUp, DeclareLost,
         Drain, CancelDrain, Return
     }
     Config(ConfigCommand) {
@@ -269,6 +271,13 @@ fn sites() -> Vec<SiteCommand> {
         S::Put { config: defaults, expected: Some(Revision(0)) },
         S::Put { config: by_hand, expected: None },
         S::AddNode { site: site.clone() },
+        S::RevokeToken { token: Seq(9) },
+        S::RedeemToken {
+            hash: 1,
+            key: 1 << 127,
+            incarnation: u128::MAX,
+            address: Address::new("[fd00::1]:7400").unwrap(),
+        },
         S::RemoveNode { node },
         S::NodeLost { node },
         S::Suspect { site: site.clone() },
@@ -276,8 +285,15 @@ fn sites() -> Vec<SiteCommand> {
         S::Lost { site: site.clone() },
         S::CaughtUp { site: site.clone() },
     ];
+    for role in NodeRole::ALL {
+        let ttl = Millis::hours(1);
+        samples.push(S::IssueToken { hash: 3, site: self::site(), role, ttl });
+    }
     for expected in [EXPECTED, None] {
+        let fewer = expected.is_some();
         samples.extend([
+            S::SetNodeRole { node, role: NodeRole::Witness, fewer, expected },
+            S::RetireNode { node, fewer, expected },
             S::Delete { site: site.clone(), expected },
             S::DeclareLost { site: site.clone(), expected },
             drain(expected),

@@ -12,11 +12,12 @@ use crate::contact::PastOffer;
 use crate::event::{NotReadyReason, SiteState};
 use crate::explain::With;
 use crate::ids::SiteId;
+use crate::members::JoinToken;
 use crate::memory::ClosedContact;
 use crate::metrics::{AgentCounters, Block, QueueCounters};
 use crate::record::ContactRecord;
 use crate::roles::Roles;
-use crate::site::Drain;
+use crate::site::{Drain, NodeRole};
 
 macro_rules! shown {
     ($($(#[$doc:meta])* $name:ident($type:ty) -> $form:ty;)+) => {$(
@@ -41,6 +42,10 @@ shown! {
     roles_to_stored(Roles) -> Vec<i32>;
     /// The stored form of a site's state.
     site_state_to_stored(SiteState) -> v1::SiteState;
+    /// The stored form of what a node is meant to be.
+    node_role_to_stored(NodeRole) -> i32;
+    /// The stored form of a token to join by.
+    token_to_stored(JoinToken) -> v1::JoinToken;
     /// The stored form of a drain.
     drain_to_stored(Drain) -> v1::Drain;
     /// The stored form of a presence.

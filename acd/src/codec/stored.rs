@@ -17,7 +17,8 @@ use crate::ids::{
 use crate::limits;
 use crate::rejection::Rejection;
 use crate::roles::{Role, Roles};
-use crate::text::{Attributes, Label};
+use crate::site::NodeRole;
+use crate::text::{Address, Attributes, Label};
 use crate::time::{AttendedTime, LogTime, Millis};
 
 /// A value with a stored form `M`: a message, or a field of one.
@@ -165,7 +166,7 @@ macro_rules! stored_text {
         }
     )+};
 }
-stored_text!(QueueId, AgentId, SiteId, SkillId, CalendarId, PrincipalId, ContactId, Label);
+stored_text!(QueueId, AgentId, SiteId, SkillId, CalendarId, PrincipalId, ContactId, Label, Address);
 
 impl Stored<Bytes> for Attributes {
     fn to_stored(&self) -> Bytes {
@@ -308,6 +309,7 @@ stored_words! {
     Channel { Voice, Chat, Email, Message, Callback }
     Medium { Voice, Chat, Email, Message }
     Role { Viewer, Supervisor, Operator, Admin, Node, Ingress, Agent, Gateway }
+    NodeRole { Voter, Learner, Witness }
 }
 
 macro_rules! stored_sets {

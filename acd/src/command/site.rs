@@ -1,7 +1,9 @@
 //! Cities and nodes.
 
 use crate::config::SiteConfig;
-use crate::ids::{NodeId, Revision, SiteId};
+use crate::ids::{NodeId, Revision, Seq, SiteId};
+use crate::site::NodeRole;
+use crate::text::Address;
 use crate::time::Millis;
 
 /// Cities and nodes.
@@ -26,7 +28,55 @@ pub enum SiteCommand {
         /// Its site.
         site: SiteId,
     },
-    /// Removes a node. Its number is never used again.
+    /// A token by which one node may join. Its number is in the reply.
+    IssueToken {
+        /// The first 16 bytes of the SHA-256 of its secret.
+        hash: u128,
+        /// The site of the node; made when it joins, if it is not there then.
+        site: SiteId,
+        /// What the node is meant to be.
+        role: NodeRole,
+        /// For how long it is good.
+        ttl: Millis,
+    },
+    /// Ends a token that nobody has used.
+    RevokeToken {
+        /// Its number.
+        token: Seq,
+    },
+    /// A node joins by a token. The same key and disk get the same number again.
+    RedeemToken {
+        /// The first 16 bytes of the SHA-256 of the secret.
+        hash: u128,
+        /// The first 16 bytes of the SHA-256 of the node's public key.
+        key: u128,
+        /// Which life of its disk is meant.
+        incarnation: u128,
+        /// Where others find it.
+        address: Address,
+    },
+    /// What a node is meant to be from now on.
+    SetNodeRole {
+        /// The node.
+        node: NodeId,
+        /// What it is meant to be.
+        role: NodeRole,
+        /// Fewer voters than before will do.
+        fewer: bool,
+        /// Revision of the members.
+        expected: Option<Revision>,
+    },
+    /// Retires a node: it takes nobody in from now on, and is removed when it does not vote any
+    /// more.
+    RetireNode {
+        /// The node.
+        node: NodeId,
+        /// Fewer voters than before will do.
+        fewer: bool,
+        /// Revision of the members.
+        expected: Option<Revision>,
+    },
+    /// The leader has retired a node to the end. Its number is never used again.
     RemoveNode {
         /// The node.
         node: NodeId,
@@ -101,6 +151,7 @@ impl SiteCommand {
             Self::Put { config, .. } => Some(&config.id),
             Self::Delete { site, .. }
             | Self::AddNode { site }
+            | Self::IssueToken { site, .. }
             | Self::Suspect { site }
             | Self::Heard { site }
             | Self::Lost { site }
@@ -109,7 +160,12 @@ impl SiteCommand {
             | Self::Drain { site, .. }
             | Self::CancelDrain { site, .. }
             | Self::Return { site, .. } => Some(site),
-            Self::RemoveNode { .. } | Self::NodeLost { .. } => None,
+            Self::RevokeToken { .. }
+            | Self::RedeemToken { .. }
+            | Self::SetNodeRole { .. }
+            | Self::RetireNode { .. }
+            | Self::RemoveNode { .. }
+            | Self::NodeLost { .. } => None,
         }
     }
 }

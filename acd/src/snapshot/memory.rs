@@ -6,7 +6,7 @@ use proto::stored::v1;
 
 use super::any_time;
 use crate::codec::stored::{Stored, no_choice, stored_messages, stored_words};
-use crate::ids::{NodeId, Revision};
+use crate::ids::{NodeId, Revision, Seq};
 use crate::memory::{ClosedContact, FirstAnswer};
 use crate::record::Outcome;
 use crate::rejection::Rejection;
@@ -36,6 +36,12 @@ impl Stored<v1::FirstAnswer> for FirstAnswer {
             Ok(Reply::Done) => wire::Answer::Done(wire::Done {}),
             Ok(Reply::Revised { revision }) => wire::Answer::Revised(revision.0),
             Ok(Reply::NodeAdded { node }) => wire::Answer::NodeAdded(node.0),
+            Ok(Reply::TokenIssued { token, expires }) => {
+                wire::Answer::TokenIssued(wire::TokenIssued {
+                    token: token.0,
+                    expires_ms: expires.0,
+                })
+            }
             Ok(Reply::Time { now, next_deadline }) => wire::Answer::Time(wire::Time {
                 now_ms: now.0,
                 next_deadline_ms: next_deadline.map(|t| t.0),
@@ -67,6 +73,9 @@ impl Stored<v1::FirstAnswer> for FirstAnswer {
             wire::Answer::Done(wire::Done {}) => Ok(Reply::Done),
             wire::Answer::Revised(revision) => Ok(Reply::Revised { revision: Revision(revision) }),
             wire::Answer::NodeAdded(node) => Ok(Reply::NodeAdded { node: NodeId(node) }),
+            wire::Answer::TokenIssued(wire::TokenIssued { token, expires_ms }) => {
+                Ok(Reply::TokenIssued { token: Seq(token), expires: LogTime(expires_ms) })
+            }
             wire::Answer::Time(wire::Time { now_ms, next_deadline_ms }) => Ok(Reply::Time {
                 now: LogTime(now_ms),
                 next_deadline: next_deadline_ms.map(LogTime),

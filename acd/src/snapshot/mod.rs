@@ -25,6 +25,7 @@
 
 mod agent;
 mod contact;
+mod members;
 mod memory;
 mod metrics;
 mod objects;
@@ -45,6 +46,7 @@ use crate::chunks::Chunks;
 use crate::config::Settings;
 use crate::contact::Contact;
 use crate::ids::{NodeId, PrincipalId, Revision, Seq};
+use crate::members::JoinToken;
 use crate::memory::{ClosedContact, FirstAnswer};
 use crate::queue::Queue;
 use crate::rejection::Rejection;
@@ -85,6 +87,8 @@ struct Globals {
     clocks: Clocks,
     last_seq: Seq,
     last_node: u64,
+    members_revision: Revision,
+    tokens: BTreeMap<Seq, JoinToken>,
     settings: Settings,
     settings_revision: Revision,
     checkpoint: Option<(u64, u128)>,
@@ -111,6 +115,8 @@ impl Centre {
             clocks,
             last_seq,
             last_node,
+            members_revision,
+            tokens,
             settings,
             settings_revision,
             contacts,
@@ -154,6 +160,8 @@ impl Centre {
                 clocks: *clocks,
                 last_seq: *last_seq,
                 last_node: *last_node,
+                members_revision: *members_revision,
+                tokens: tokens.clone(),
                 settings: settings.clone(),
                 settings_revision: *settings_revision,
                 checkpoint: *checkpoint,

@@ -1,4 +1,4 @@
-//! What there is one of, sites, nodes, and the configured objects, as they are stored.
+//! What there is one of, sites, streams, and the configured objects, as they are stored.
 
 use alloc::format;
 use alloc::sync::Arc;
@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use proto::stored::v1;
 
-use super::{Globals, any_time, any_time_or_none, bad};
+use super::{Globals, any_time, any_time_or_none, members};
 use crate::catalogue::{CalendarEntry, Skill};
 use crate::codec::stored::{Stored, malformed, no_choice, required, stored_messages};
 use crate::config::{Calendar, QueueConfig, Settings, SiteConfig, limit};
@@ -16,8 +16,7 @@ use crate::limits;
 use crate::queue::{Closure, Queue, SiteCredit, config_hash};
 use crate::rejection::Rejection;
 use crate::roles::Principal;
-use crate::site::{Drain, Node, Site};
-use crate::table::{Fork, Table};
+use crate::site::{Drain, Site};
 use crate::time::{Clocks, LogTime, Millis};
 
 // -- What there is one of -------------------------------------------------------------------------
@@ -31,6 +30,8 @@ impl Stored<v1::Centre> for Globals {
             clocks: Clocks { now, gaps },
             last_seq,
             last_node,
+            members_revision,
+            tokens,
             settings,
             settings_revision,
             checkpoint,
@@ -47,6 +48,8 @@ impl Stored<v1::Centre> for Globals {
             settings_revision: settings_revision.0,
             checkpoint: checkpoint
                 .map(|(index, hash)| v1::Checkpoint { index, hash: hash.to_stored() }),
+            tokens: tokens.values().map(Stored::to_stored).collect(),
+            members_revision: members_revision.0,
         }
     }
 
@@ -62,6 +65,8 @@ impl Stored<v1::Centre> for Globals {
             settings,
             settings_revision,
             checkpoint,
+            tokens,
+            members_revision,
         } = stored;
         let checkpoint = match checkpoint {
             None => None,
@@ -82,6 +87,8 @@ impl Stored<v1::Centre> for Globals {
             clocks: Clocks { now: LogTime(now_ms), gaps: Millis(gaps_ms) },
             last_seq: Seq(last_seq),
             last_node,
+            members_revision: Revision(members_revision),
+            tokens: members::read_tokens(tokens, Seq(last_seq), NodeId(last_node))?,
             settings: settings.normalise()?,
             settings_revision: Revision(settings_revision),
             checkpoint,
@@ -161,17 +168,6 @@ impl Stored<v1::SiteState> for SiteState {
     }
 }
 required!(SiteState);
-
-pub(super) fn write_node(node: &Node, sites: &Fork<Site>) -> v1::Node {
-    let Node { id, site } = node;
-    v1::Node { id: id.0, site: sites.get(*site).id().to_stored() }
-}
-
-pub(super) fn read_node(stored: v1::Node, sites: &Table<Site>) -> Result<Node, Rejection> {
-    let v1::Node { id, site } = stored;
-    let site = sites.find(&site).ok_or_else(|| bad("a node at a site that is not there"))?;
-    Ok(Node { id: NodeId(id), site })
-}
 
 pub(super) fn write_ingress(principal: &PrincipalId, nodes: &[NodeId]) -> v1::Ingress {
     let nodes = nodes.iter().map(|node| node.0).collect();

@@ -9,7 +9,7 @@ use proto::stored::v1;
 use v1::snapshot_item::Item;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{FORMAT_VERSION, Globals, agent, bad, contact, objects};
+use super::{FORMAT_VERSION, Globals, agent, bad, contact, members, objects};
 use crate::catalogue::{CalendarEntry, Skill};
 use crate::centre::Centre;
 use crate::codec::stored::{Stored, no_choice};
@@ -221,7 +221,7 @@ impl Partial {
                 Position::Site(seq)
             }
             Item::Node(stored) => {
-                let node = objects::read_node(stored, &centre.sites)?;
+                let node = members::read_node(stored, &centre.sites)?;
                 if node.id.0 > centre.last_node {
                     return Err(bad("a node with a number that has not been given"));
                 }
@@ -341,6 +341,8 @@ impl Centre {
             clocks,
             last_seq,
             last_node,
+            members_revision,
+            tokens,
             settings,
             settings_revision,
             checkpoint,
@@ -351,6 +353,8 @@ impl Centre {
         self.clocks = clocks;
         self.last_seq = last_seq;
         self.last_node = last_node;
+        self.members_revision = members_revision;
+        self.tokens = tokens;
         self.settings = settings;
         self.settings_revision = settings_revision;
         self.checkpoint = checkpoint;

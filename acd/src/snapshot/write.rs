@@ -7,7 +7,7 @@ use proto::stored::v1;
 use v1::snapshot_item::Item;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{FORMAT_VERSION, Snapshot, agent, contact, objects};
+use super::{FORMAT_VERSION, Snapshot, agent, contact, members, objects};
 use crate::codec::stored::Stored;
 use crate::limits;
 use crate::table::{Entity, Fork};
@@ -43,7 +43,7 @@ impl Snapshot {
             out.item(Item::Site(site.to_stored()));
         }
         for node in nodes.values() {
-            out.item(Item::Node(objects::write_node(node, sites)));
+            out.item(Item::Node(members::write_node(node, sites)));
         }
         for skill in by_id(skills) {
             out.item(Item::Skill(skill.to_stored()));

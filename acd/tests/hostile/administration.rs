@@ -2,8 +2,10 @@
 
 use acd::command::{Command, ConfigCommand, SiteCommand, Submission};
 use acd::event::SiteState;
-use acd::ids::Revision;
+use acd::ids::{Revision, Seq, SiteId};
 use acd::roles::Role;
+use acd::site::NodeRole;
+use acd::text::Address;
 use acd::time::LogTime;
 
 use super::arrivals::a_duration;
@@ -51,13 +53,14 @@ pub fn site(world: &Driver, dice: &mut Dice) -> Submission {
         },
         _ => {}
     }
-    let command = match dice.below(20) {
+    let command = match dice.below(25) {
         0 | 1 => return by(&leader, SiteCommand::Suspect { site }),
         2 => return by(&leader, SiteCommand::Heard { site }),
         3 | 4 => return by(&leader, SiteCommand::Lost { site }),
         5 => return by(&leader, SiteCommand::CaughtUp { site }),
         6 => return by(&leader, SiteCommand::NodeLost { node: a_node(world, dice) }),
-        7 => SiteCommand::RemoveNode { node: a_node(world, dice) },
+        7 => return by(&leader, SiteCommand::RemoveNode { node: a_node(world, dice) }),
+        20..25 => return members(world, dice, site),
         8 => SiteCommand::AddNode { site },
         9 => SiteCommand::DeclareLost { site, expected },
         10..15 => SiteCommand::Drain {
@@ -78,6 +81,43 @@ pub fn site(world: &Driver, dice: &mut Dice) -> Submission {
             let unused = configs::site("odesa");
             let site = if world.model.sites.contains_key(&unused) { unused } else { site };
             SiteCommand::Delete { site, expected }
+        }
+    };
+    by(OPERATOR, command)
+}
+
+/// Tokens, and what nodes are meant to be.
+fn members(world: &Driver, dice: &mut Dice, site: SiteId) -> Submission {
+    let expected = expected(dice, Some(world.model.members_revision));
+    let role = NodeRole::ALL[dice.below(3) as usize];
+    let few = |dice: &mut Dice| u128::from(dice.below(4));
+    let command = match dice.below(10) {
+        0..3 => {
+            let ttl = a_duration(dice);
+            let hash = u128::from(world.model.now.0 / 10_000) * u128::from(dice.below(3));
+            SiteCommand::IssueToken { hash, site, role, ttl }
+        }
+        3..6 => {
+            let known: Vec<u128> = world.model.tokens.iter().map(|token| token.hash).collect();
+            // Rather the last one: it may be open.
+            let last = known.last().copied().filter(|_| dice.percent(60));
+            let hash = last.or_else(|| dice.maybe(&known).copied()).unwrap_or(1);
+            let (key, incarnation) = (few(dice), few(dice));
+            let address = Address::new(&format!("n{}:1", dice.below(2))).expect("host:port");
+            let redeem = SiteCommand::RedeemToken { hash, key, incarnation, address };
+            return by(&a_leader(world), redeem);
+        }
+        6 => {
+            let known: Vec<Seq> = world.model.tokens.iter().map(|token| token.id).collect();
+            SiteCommand::RevokeToken { token: dice.maybe(&known).copied().unwrap_or(Seq(7)) }
+        }
+        7 | 8 => {
+            let (node, fewer) = (a_node(world, dice), dice.percent(60));
+            SiteCommand::SetNodeRole { node, role, fewer, expected }
+        }
+        _ => {
+            let (node, fewer) = (a_node(world, dice), dice.percent(60));
+            SiteCommand::RetireNode { node, fewer, expected }
         }
     };
     by(OPERATOR, command)

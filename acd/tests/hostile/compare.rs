@@ -97,6 +97,13 @@ pub fn states(centre: &Centre, model: &Model) -> Finding {
         same("site of a principal", &found.site, &principal.site)?;
         same("revision of a principal", found.revision.0, principal.revision)?;
     }
+    same("last node", centre.last_node(), model.last_node)?;
+    same("revision of members", centre.members_revision().0, model.members_revision)?;
+    let is = centre.members().map(|(n, site)| (n.id, site, n.role, n.leaving, n.home.as_ref()));
+    let should = model.nodes.iter();
+    let should = should.map(|(id, n)| (*id, &n.site, n.role, n.leaving, n.home.as_ref()));
+    same("members", is.collect::<Vec<_>>(), should.collect())?;
+    same("tokens", centre.tokens().collect::<Vec<_>>(), model.tokens.iter().collect())?;
     for node in 1..=model.last_node {
         let id = acd::ids::PrincipalId::new(&format!("node-{node}")).expect("a slug");
         let is_member = centre.roles_of(&id).contains(Role::Node);

@@ -8,7 +8,7 @@ use acd::rejection::Rejection;
 use acd::reply::{Reply, WorkItem, WorkState};
 
 use super::things::{Presence, Session, Stage};
-use super::{Model, Outcome, unknown};
+use super::{Model, Outcome};
 
 impl Model {
     pub fn agent_command(&mut self, who: &PrincipalId, command: AgentCommand) -> Outcome {
@@ -84,9 +84,7 @@ impl Model {
     fn log_in(&mut self, who: &PrincipalId, id: &AgentId, node: NodeId) -> Outcome {
         self.check_owner(who, id.as_str())?;
         self.find_agent(id)?;
-        let Some(site) = self.nodes.get(&node).cloned() else {
-            return Err(unknown("node", &node.0.to_string()));
-        };
+        let site = self.find_host(node)?.site.clone();
         let epoch = self.next_seq();
         self.account(id);
         let before = self.agents[id].clone();

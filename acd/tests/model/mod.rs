@@ -12,6 +12,7 @@ mod closing;
 mod config;
 mod contacts;
 mod matching;
+mod members;
 mod metrics;
 mod offers;
 mod queues;
@@ -31,6 +32,7 @@ use acd::ids::{
     AgentId, CalendarId, ContactId, NodeId, PrincipalId, QueueId, SessionEpoch, SiteId, SkillId,
 };
 use acd::limits;
+use acd::members::JoinToken;
 use acd::record::AuditRecord;
 use acd::rejection::Rejection;
 use acd::reply::Reply;
@@ -38,7 +40,7 @@ use acd::roles::{self, Role, Roles};
 use acd::text::Label;
 use acd::time::{AttendedTime, LogTime, Millis};
 
-use things::{Agent, Answered, CalendarEntry, Closed, Contact, Principal, Queue, Site};
+use things::{Agent, Answered, CalendarEntry, Closed, Contact, Node, Principal, Queue, Site};
 
 pub type Outcome = Result<Reply, Rejection>;
 
@@ -61,7 +63,9 @@ pub struct Model {
     pub skills: BTreeMap<SkillId, (Label, u64)>,
     pub calendars: BTreeMap<CalendarId, CalendarEntry>,
     pub principals: BTreeMap<PrincipalId, Principal>,
-    pub nodes: BTreeMap<NodeId, SiteId>,
+    pub nodes: BTreeMap<NodeId, Node>,
+    pub members_revision: u64,
+    pub tokens: Vec<JoinToken>,
     /// Ingresses that ever had a stream; without any left they are gone.
     pub ingresses: BTreeMap<PrincipalId, BTreeSet<NodeId>>,
     pub closed: Vec<Closed>,

@@ -1,4 +1,4 @@
-//! Cities and nodes.
+//! Cities.
 
 use acd::command::SiteCommand;
 use acd::config::{ReturnMode, SiteConfig, SitePolicy};
@@ -8,12 +8,12 @@ use acd::metrics::Block;
 use acd::record::Outcome as Ending;
 use acd::rejection::Rejection;
 use acd::reply::Reply;
-use acd::site::Drain;
+use acd::site::{Drain, NodeRole};
 use acd::time::Millis;
 
 use super::config::{in_use, revision_is, within};
 use super::things::{Agent, Contact, Site, Stage};
-use super::{Model, Outcome, unknown};
+use super::{Model, Outcome};
 
 impl Model {
     pub fn site_command(&mut self, command: SiteCommand) -> Outcome {
@@ -35,14 +35,22 @@ impl Model {
             SiteCommand::Delete { site, expected } => self.delete_site(&site, expected),
             SiteCommand::AddNode { site } => {
                 self.find_site(&site)?;
-                Ok(Reply::NodeAdded { node: self.new_node(&site) })
+                Ok(Reply::NodeAdded { node: self.new_node(&site, NodeRole::Voter, None) })
             }
-            SiteCommand::RemoveNode { node } => {
-                self.lose_node(node)?;
-                self.nodes.remove(&node);
-                self.events.push(Event::NodeRemoved { node });
-                Ok(Reply::Done)
+            SiteCommand::IssueToken { hash, site, role, ttl } => {
+                self.issue_token(hash, site, role, ttl)
             }
+            SiteCommand::RevokeToken { token } => self.revoke_token(token),
+            SiteCommand::RedeemToken { hash, key, incarnation, address } => {
+                self.redeem_token(hash, (key, incarnation), address)
+            }
+            SiteCommand::SetNodeRole { node, role, fewer, expected } => {
+                self.set_node_role(node, role, fewer, expected)
+            }
+            SiteCommand::RetireNode { node, fewer, expected } => {
+                self.retire_node(node, fewer, expected)
+            }
+            SiteCommand::RemoveNode { node } => self.remove_node(node),
             SiteCommand::NodeLost { node } => self.lose_node(node).map(|()| Reply::Done),
             SiteCommand::Suspect { site } => {
                 let was = self.find_site(&site)?.state;
@@ -154,7 +162,7 @@ impl Model {
             SitePolicy::Shares(shares) => shares.iter().any(|(site, _)| site == id),
             _ => false,
         };
-        let used = self.nodes.values().any(|site| site == id)
+        let used = self.nodes.values().any(|node| node.site == *id)
             || self.agents.values().any(agent_uses)
             || self.principals.values().any(|p| p.site.as_ref() == Some(id))
             || self.queues.values().any(|q| {
@@ -166,27 +174,9 @@ impl Model {
         self.deleted(ObjectKind::Site, id.as_str())
     }
 
-    // -- Nodes ------------------------------------------------------------------------------------
+    // -- What is lost ------------------------------------------------------------------------------------
 
-    pub fn new_node(&mut self, site: &SiteId) -> NodeId {
-        self.last_node += 1;
-        let node = NodeId(self.last_node);
-        self.nodes.insert(node, site.clone());
-        self.events.push(Event::NodeAdded { node, site: site.clone() });
-        node
-    }
-
-    fn lose_node(&mut self, node: NodeId) -> Result<(), Rejection> {
-        if !self.nodes.contains_key(&node) {
-            return Err(unknown("node", &node.0.to_string()));
-        }
-        self.events.push(Event::NodeLost { node });
-        self.lose_sessions(|a| a.session.as_ref().is_some_and(|s| s.node == node));
-        self.lose_streams(node);
-        Ok(())
-    }
-
-    fn lose_sessions(&mut self, which: impl Fn(&Agent) -> bool) {
+    pub fn lose_sessions(&mut self, which: impl Fn(&Agent) -> bool) {
         for agent in self.agents_by_seq() {
             if self.agents[&agent].works_at().is_some() && which(&self.agents[&agent]) {
                 self.lose_session(&agent);
@@ -194,7 +184,7 @@ impl Model {
         }
     }
 
-    fn lose_streams(&mut self, node: NodeId) {
+    pub fn lose_streams(&mut self, node: NodeId) {
         for ingress in self.ingresses.keys().cloned().collect::<Vec<_>>() {
             self.lose_stream(&ingress, node);
         }
@@ -233,7 +223,7 @@ impl Model {
         self.enter_state(id, SiteState::Lost);
         self.lose_sessions(|a| a.session.as_ref().is_some_and(|s| s.site == *id));
         let nodes: Vec<NodeId> =
-            self.nodes.iter().filter(|(_, site)| *site == id).map(|(node, _)| *node).collect();
+            self.nodes.iter().filter(|(_, node)| node.site == *id).map(|(id, _)| *id).collect();
         for node in nodes {
             self.lose_streams(node);
         }

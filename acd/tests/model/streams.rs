@@ -22,9 +22,7 @@ impl Model {
 
     pub fn attach(&mut self, who: &PrincipalId, ingress: PrincipalId, node: NodeId) -> Outcome {
         self.may_speak_for(who, &ingress)?;
-        if !self.nodes.contains_key(&node) {
-            return Err(unknown("node", &node.0.to_string()));
-        }
+        self.find_host(node)?;
         let held = self.roles_of(&ingress);
         if !held.contains(Role::Ingress) && !held.contains(Role::Gateway) {
             return Err(unknown("ingress", ingress.as_str()));

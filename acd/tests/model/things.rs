@@ -14,7 +14,7 @@ use acd::record::Outcome as Ending;
 use acd::rejection::Rejection;
 use acd::reply::Reply;
 use acd::roles::Roles;
-use acd::site::Drain;
+use acd::site::{Drain, NodeHome, NodeRole};
 use acd::text::{Attributes, Label};
 use acd::time::{AttendedTime, LogTime};
 
@@ -228,6 +228,14 @@ pub struct Site {
     pub silent: bool,
     pub drain: Option<Drain>,
     pub metrics: Block<QueueCounters>,
+}
+
+#[derive(Clone)]
+pub struct Node {
+    pub site: SiteId,
+    pub role: NodeRole,
+    pub leaving: bool,
+    pub home: Option<NodeHome>,
 }
 
 #[derive(Clone)]

@@ -9,11 +9,12 @@ use acd::record::Outcome as Ending;
 use acd::rejection::Rejection;
 use acd::reply::Reply;
 use acd::roles::{Role, Roles};
+use acd::site::NodeRole;
 use acd::text::Label;
 use acd::time::{LogTime, Millis};
 
 use super::things::{Presence, Principal, Stage};
-use super::{Model, Outcome, unknown};
+use super::{Model, Outcome};
 
 /// Whose deadline, in the order in which those of one instant fire.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -239,7 +240,7 @@ impl Model {
                 }
                 let name = Label::new(site.as_str())?;
                 self.new_site(SiteConfig::new(site.clone(), name));
-                self.new_node(&site);
+                self.new_node(&site, NodeRole::Voter, None);
                 let roles =
                     Roles::of(&[Role::Viewer, Role::Supervisor, Role::Operator, Role::Admin]);
                 let id = admin.as_str().into();
@@ -251,9 +252,7 @@ impl Model {
             ClusterCommand::Tick => {}
             ClusterCommand::TermStarted { leader, gap } => {
                 first?;
-                if !self.nodes.contains_key(&leader) {
-                    return Err(unknown("node", &leader.0.to_string()));
-                }
+                self.find_node(leader)?;
                 self.add_gap(gap);
                 self.fire_due();
                 self.events.push(Event::TermStarted { leader, gap });

@@ -1,11 +1,14 @@
 //! `quorumcall cluster`.
 
+use acd::ids::SiteId;
+use acd::members::survival;
 use clap::Subcommand;
 use proto::api::v1 as api;
 use serde::Serialize;
 
 use super::node::NodeRow;
 use super::site::SiteRow;
+use super::token::{self, JoinTokenArgs, RevokeTokenArgs};
 use super::{Options, ReadArgs};
 use crate::client::{Client, ClientError, Conversation, reads};
 use crate::failure::Failure;
@@ -16,12 +19,25 @@ use crate::output::{Facts, Freshness, Printed, incomplete, print};
 pub enum ClusterVerb {
     /// Who leads, which nodes there are and how far they are, how the sites do.
     Status(ReadArgs),
+    /// Makes a token by which one node may join, and prints it alone.
+    ///
+    /// There: `quorumcall-node join --token TOKEN --listen HOST:PORT --data DIR`. The cluster knows
+    /// only its hash.
+    JoinToken(JoinTokenArgs),
+    /// Tokens to join by: open ones, and those that ended lately.
+    Tokens(ReadArgs),
+    /// Ends a token that nobody has used.
+    RevokeToken(RevokeTokenArgs),
 }
 
 impl ClusterVerb {
     pub(crate) fn run(&self, options: &Options) -> Result<String, Failure> {
-        let Self::Status(read) = self;
-        print(&Status::read(options, *read)?, options.output)
+        match self {
+            Self::Status(read) => print(&Status::read(options, *read)?, options.output),
+            Self::JoinToken(args) => token::issue(options, args),
+            Self::Tokens(read) => token::list(options, *read),
+            Self::RevokeToken(args) => token::revoke(options, args),
+        }
     }
 }
 
@@ -32,6 +48,26 @@ pub(crate) async fn get_cluster(
 ) -> Result<api::GetClusterResponse, ClientError> {
     let request = api::GetClusterRequest { linearizable: read.linearizable };
     client.read_fresh(|channel| async move { reads(channel).get_cluster(request).await }).await
+}
+
+/// What the cluster bears, with those who vote now.
+#[derive(Debug, Serialize)]
+struct Survival {
+    /// Whether it goes on by itself without any one city.
+    automatic: bool,
+    /// The cities without which nobody can decide.
+    needed: Vec<String>,
+    /// What that means; empty: it bears the loss of any one.
+    why: String,
+}
+
+impl Survival {
+    fn of(nodes: &[api::NodeStatus]) -> Self {
+        let voting = nodes.iter().filter(|node| node.voter);
+        let sites: Vec<_> = voting.filter_map(|node| SiteId::new(&node.site).ok()).collect();
+        let acd::members::Survival { automatic, needed, why } = survival(&sites);
+        Self { automatic, needed: needed.iter().map(SiteId::to_string).collect(), why }
+    }
 }
 
 /// The cluster, its nodes and its sites.
@@ -48,6 +84,8 @@ pub(super) struct Status {
     contacts: u64,
     agents: u64,
     queues: u64,
+    members_revision: u64,
+    survival: Survival,
     pub(super) nodes: Vec<NodeRow>,
     pub(super) sites: Vec<SiteRow>,
 }
@@ -73,7 +111,10 @@ impl Status {
             contacts,
             agents,
             queues,
+            members_revision,
+            tokens: _,
         } = cluster;
+        let survival = Survival::of(&nodes);
         Ok(Self {
             name,
             id,
@@ -85,6 +126,8 @@ impl Status {
             contacts,
             agents,
             queues,
+            members_revision,
+            survival,
             nodes: nodes.into_iter().map(|node| NodeRow::of(node, &freshness)).collect(),
             sites: sites.into_iter().map(SiteRow::of).collect(),
             freshness,
@@ -116,6 +159,10 @@ impl Printed for Status {
             .fact("queues", self.queues.to_string())
             .fact("rules", format!("version {}", self.version))
             .fact("state hash", format!("{} at {}", self.state_hash, self.freshness.applied));
+        match self.survival.why.as_str() {
+            "" => facts.fact("losses", "any one city may be lost"),
+            why => facts.fact("losses", why),
+        };
         if self.replay {
             facts.fact("log time", "moved by clients: this cluster is for replays and tests");
         }

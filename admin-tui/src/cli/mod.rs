@@ -11,12 +11,16 @@ mod offer;
 mod queue;
 mod replay;
 mod site;
+mod token;
 mod words;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use acd::ids::{AgentId, ContactId, QueueId, SiteId};
+use acd::site::NodeRole;
+use acd::text::Label;
+use acd::time::Millis;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::BenchArgs;
@@ -169,6 +173,26 @@ const SLUG: &str = "write a-z, 0-9, '.', '_' and '-', at most 63, beginning with
 
 fn parse_site(text: &str) -> Result<SiteId, String> {
     SiteId::new(text).map_err(|why| format!("{why}: {SLUG}"))
+}
+
+fn parse_role(text: &str) -> Result<NodeRole, String> {
+    let found = NodeRole::ALL.into_iter().find(|role| role.word() == text);
+    found.ok_or_else(|| "it is voter, learner or witness".into())
+}
+
+fn parse_ttl(text: &str) -> Result<Millis, String> {
+    let duration: crate::centre_file::Duration =
+        text.parse().map_err(|error| format!("{error}"))?;
+    let ttl = Millis(duration.0.0);
+    if (Millis::seconds(1)..=acd::limits::TOKEN_TTL_MAX).contains(&ttl) {
+        Ok(ttl)
+    } else {
+        Err("write 1s to 7d".into())
+    }
+}
+
+fn parse_reason(text: &str) -> Result<Label, String> {
+    Label::new(text).map_err(|why| why.to_string())
 }
 
 fn parse_queue(text: &str) -> Result<QueueId, String> {

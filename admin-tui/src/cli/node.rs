@@ -2,10 +2,11 @@
 
 use clap::{Args, Subcommand};
 use proto::api::v1 as api;
+use proto::stored::v1 as stored;
 use serde::Serialize;
 
 use super::cluster::Status;
-use super::{Options, ReadArgs};
+use super::{Options, ReadArgs, words};
 use crate::failure::{ErrorCode, Failure};
 use crate::output::{Facts, Freshness, Printed, Table, duration, left, print, right};
 
@@ -67,9 +68,13 @@ pub(super) struct NodeRow {
     pub site: String,
     /// Where others find it.
     pub address: String,
-    /// voter or learner.
+    /// What it is: voter, witness or learner.
     pub role: &'static str,
-    /// leading, following, silent, halted, unknown.
+    /// What it is meant to be: voter, learner, witness; unknown while the cluster is founded.
+    pub wished: &'static str,
+    /// It is being retired.
+    pub leaving: bool,
+    /// leading, following, silent, halted, joining (the leader has not found it yet), unknown.
     pub state: &'static str,
     /// The last index it has applied, as it said last.
     pub applied: Option<u64>,
@@ -95,11 +100,16 @@ impl NodeRow {
             heard_ms,
             round_trip_us,
             clock_offset_ms,
+            role,
+            leaving,
+            member,
         } = stored;
+        let meant = stored::NodeRole::try_from(role).unwrap_or_default();
         // Who answers does not hear of itself.
         let answers = id == freshness.node;
         let state = match heard_ms {
             _ if answers && freshness.halted.is_some() => "halted",
+            _ if !member => "joining",
             Some(ms) if !answers && ms >= SILENT_MS_MIN => "silent",
             None if !answers && applied.is_none() => "unknown",
             _ if leads => "leading",
@@ -110,7 +120,13 @@ impl NodeRow {
             id,
             site,
             address,
-            role: if voter { "voter" } else { "learner" },
+            role: match (voter, meant) {
+                (true, stored::NodeRole::Witness) => "witness",
+                (true, _) => "voter",
+                (false, _) => "learner",
+            },
+            wished: words::node_role(meant),
+            leaving,
             state,
             applied,
             lag: applied.map(|applied| freshness.committed().saturating_sub(applied)),
@@ -139,7 +155,7 @@ impl NodeRow {
                 node.id.to_string(),
                 node.site.clone(),
                 node.address.clone(),
-                node.role.into(),
+                node.role_text(),
                 node.state.into(),
                 number(node.applied),
                 number(node.lag),
@@ -149,6 +165,16 @@ impl NodeRow {
             ]);
         }
         table.text("no nodes")
+    }
+
+    /// What it is, and what it is on its way to.
+    fn role_text(&self) -> String {
+        let votes_as_meant = self.role == self.wished || self.wished == words::UNKNOWN;
+        match (self.leaving, votes_as_meant) {
+            (true, _) => format!("{} → none", self.role),
+            (false, true) => self.role.into(),
+            (false, false) => format!("{} → {}", self.role, self.wished),
+        }
     }
 
     fn heard_text(&self) -> String {
@@ -193,7 +219,7 @@ impl Printed for NodeShown {
             .fact("node", node.id.to_string())
             .fact("site", &node.site)
             .fact("address", &node.address)
-            .fact("role", node.role)
+            .fact("role", node.role_text())
             .fact("state", node.state)
             .fact("applied", number(node.applied))
             .fact("lag", number(node.lag))
@@ -221,6 +247,7 @@ mod tests {
     fn a_node_is_what_was_heard_of_it() {
         let heard = |heard_ms| api::NodeStatus {
             node: 2,
+            member: true,
             voter: true,
             applied: Some(80),
             heard_ms: Some(heard_ms),
@@ -232,13 +259,18 @@ mod tests {
         assert_eq!(row(api::NodeStatus { leads: true, ..heard(200) }).state, "leading");
         // Whoever leads in the memory of a node that hears nothing of it any more.
         assert_eq!(row(api::NodeStatus { leads: true, ..heard(3_000) }).state, "silent");
-        let unknown = row(api::NodeStatus { node: 3, ..api::NodeStatus::default() });
+        let unknown = row(api::NodeStatus { node: 3, member: true, ..api::NodeStatus::default() });
         assert_eq!((unknown.state, unknown.role, unknown.lag), ("unknown", "learner", None));
     }
 
     #[test]
     fn the_node_that_answers_knows_itself() {
-        let own = row(api::NodeStatus { node: 1, leads: true, ..api::NodeStatus::default() });
+        let own = row(api::NodeStatus {
+            node: 1,
+            member: true,
+            leads: true,
+            ..api::NodeStatus::default()
+        });
         assert_eq!((own.state, own.applied, own.lag), ("leading", Some(100), Some(5)));
         let halted = Freshness { halted: Some("diverged".into()), ..freshness() };
         let own = api::NodeStatus { node: 1, leads: true, ..api::NodeStatus::default() };

@@ -141,6 +141,9 @@ fn cluster() -> api::ClusterStatus {
         heard_ms: Some(120),
         round_trip_us: Some(830),
         clock_offset_ms: Some(-2),
+        role: stored::NodeRole::Voter.into(),
+        leaving: false,
+        member: true,
     };
     api::ClusterStatus {
         name: "Three cities".into(),
@@ -153,6 +156,8 @@ fn cluster() -> api::ClusterStatus {
         contacts: 4,
         agents: 12,
         queues: 1,
+        members_revision: 2,
+        tokens: Vec::new(),
     }
 }
 

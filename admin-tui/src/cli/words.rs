@@ -2,10 +2,10 @@
 
 use proto::stored::v1 as stored;
 use serde::Serialize;
-use stored::{Channel, Medium, OfferEnd, Outcome, SiteChoice, Strategy};
+use stored::{Channel, Medium, NodeRole, OfferEnd, Outcome, SiteChoice, Strategy};
 
 /// What a later release has a word for.
-const UNKNOWN: &str = "unknown";
+pub(super) const UNKNOWN: &str = "unknown";
 
 pub(super) fn channel(channel: Channel) -> &'static str {
     match channel {
@@ -127,6 +127,16 @@ pub(super) fn strategy(strategy: Strategy) -> &'static str {
         Strategy::MostSkilled => "most-skilled",
         Strategy::RoundRobin => "round-robin",
         Strategy::Unspecified => UNKNOWN,
+    }
+}
+
+/// What a node is meant to be.
+pub(super) fn node_role(role: NodeRole) -> &'static str {
+    match role {
+        NodeRole::Voter => "voter",
+        NodeRole::Learner => "learner",
+        NodeRole::Witness => "witness",
+        NodeRole::Unspecified => UNKNOWN,
     }
 }
 

@@ -27,6 +27,7 @@ pub struct Identity {
     pub endpoints: Vec<String>,
     pub(super) certificate: String,
     pub(super) authority: String,
+    authority_der: Vec<u8>,
     pub(super) key: String,
 }
 
@@ -97,8 +98,14 @@ impl Identity {
             endpoints: endpoints.map(|endpoint| endpoint.trim().to_owned()).collect(),
             certificate: encode(certificate),
             authority: encode(authority),
+            authority_der: authority.contents().to_vec(),
             key: encode(key),
         })
+    }
+
+    /// The authority's certificate, DER.
+    pub fn authority_der(&self) -> &[u8] {
+        &self.authority_der
     }
 
     /// The name that every node of the cluster has in its certificate.

@@ -27,6 +27,7 @@ mod identity;
 mod ingress;
 mod outbox;
 mod replicas;
+mod token;
 pub mod watch;
 mod way;
 
@@ -45,11 +46,13 @@ use tonic::{Code, Response, Status};
 
 pub(crate) use conversation::Conversation;
 pub use desktop::{Desktop, DesktopNews};
+pub(crate) use failure::no_identity;
 pub(crate) use fresh::CURRENT_MS_MAX;
 pub use fresh::Fresh;
 pub use identity::{Identity, IdentityError};
 pub use ingress::{Ingress, IngressNews};
 pub use replicas::Comparison;
+pub(crate) use token::{ADDRESSES_MAX as TOKEN_ADDRESSES_MAX, Secret};
 pub use way::Way;
 
 /// How long one node may take to be connected to before another one is asked.

@@ -47,12 +47,14 @@ pub mod clock;
 pub mod disk;
 pub mod entropy;
 pub mod faults;
+pub mod keeper;
 pub mod log;
 pub mod network;
 pub mod runtime;
 
 pub use clock::SimWallClock;
 pub use disk::SimDisk;
+pub use keeper::SimKeeper;
 pub use log::SimLog;
 pub use network::{Link, Network};
 pub use runtime::{Crash, Host, Life, NodeInstant, NodeRuntime, World, run};

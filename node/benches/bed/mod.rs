@@ -21,6 +21,7 @@ use acd::text::Label;
 use acd::time::LogTime;
 pub use huge_pages::without_huge_pages;
 use node::config::Profile;
+use node::daemon::FolderKeeper;
 use node::founding::{Founded, Plan, PlannedNode};
 use node::identity::{Credentials, Identity, Validity};
 use node::raft::Payload;
@@ -184,6 +185,7 @@ impl Bed {
             members: self.founded.founding.raft_members(),
             founding: Some(self.founded.founding.clone()),
             credentials: Credentials::new(identity.clone(), clock.clone()).expect("an identity"),
+            keeper: Arc::new(FolderKeeper::new(disk.root())),
             log: log.clone(),
             last_stamp,
             disk: Arc::new(disk),

@@ -8,11 +8,13 @@
 use acd::ids::PrincipalId;
 use acd::roles::Role::{self, Admin, Agent, Gateway, Ingress, Operator, Supervisor, Viewer};
 use acd::roles::Roles;
-use futures::future::BoxFuture;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, select};
 use tonic::Status;
+use tonic::metadata::MetadataValue;
 
 use crate::identity::node_of;
-use crate::peers::Directory;
+use crate::peers::{DISMISSED, Directory};
 use crate::replica::State;
 use crate::rpc::{Caller, Gate};
 
@@ -57,6 +59,7 @@ const RULES: &[(&str, Rule)] = &[
     ("/quorumcall.api.v1.Contacts/RecordCsat", FRONT_ENDS),
     ("/quorumcall.api.v1.Desktop/Session", DESKTOPS),
     ("/quorumcall.api.v1.Ingress/Attach", FRONT_ENDS),
+    ("/quorumcall.api.v1.Joining/Join", Rule::Nameless),
     ("/quorumcall.api.v1.Reads/GetCluster", READERS),
     ("/quorumcall.api.v1.Reads/ListQueues", READERS),
     ("/quorumcall.api.v1.Reads/ListAgents", READERS),
@@ -80,7 +83,9 @@ const RULES: &[(&str, Rule)] = &[
     ("/quorumcall.peer.v1.Peer/PreVote", Rule::Nodes),
     ("/quorumcall.peer.v1.Peer/TransferLeader", Rule::Nodes),
     ("/quorumcall.peer.v1.Peer/InstallSnapshot", Rule::Nodes),
+    ("/quorumcall.peer.v1.Peer/FetchAuthority", Rule::Nodes),
     ("/quorumcall.peer.v1.Peer/FetchRecords", Rule::Nodes),
+    ("/quorumcall.peer.v1.Peer/Members", Rule::Nodes),
     ("/quorumcall.peer.v1.Peer/ReadIndex", Rule::Nodes),
     ("/quorumcall.peer.v1.Peer/Probe", Rule::Nodes),
 ];
@@ -116,6 +121,11 @@ impl Gate for Access {
         let rule = rule(path);
         let rule = rule.ok_or_else(|| Status::unimplemented(format!("there is no {path} here")))?;
         let refused = |why| Status::permission_denied(format!("{path} {why}"));
+        if let Some(Err(why)) = caller.map(|caller| self.admits(caller)) {
+            let mut status = Status::permission_denied(why);
+            status.metadata_mut().insert(DISMISSED, MetadataValue::from_static("1"));
+            return Err(status);
+        }
         match (rule, caller) {
             (Rule::Nameless, _) => Ok(()),
             (_, None) => Err(Status::unauthenticated(format!("{path} takes a certificate"))),
@@ -127,7 +137,8 @@ impl Gate for Access {
     }
 
     fn changed(&self) -> BoxFuture<'static, ()> {
-        self.directory.changed()
+        let (members, state) = (self.directory.changed(), self.state.admissions_changed());
+        Box::pin(select(members, state).map(drop))
     }
 }
 
@@ -183,6 +194,7 @@ mod tests {
         /quorumcall.api.v1.Contacts/SetRecording                   ingress gateway
         /quorumcall.api.v1.Desktop/Session                         agent gateway
         /quorumcall.api.v1.Ingress/Attach                          ingress gateway
+        /quorumcall.api.v1.Joining/Join                            anybody
         /quorumcall.api.v1.Reads/ExplainContact                    viewer supervisor operator admin gateway
         /quorumcall.api.v1.Reads/GetAgent                          viewer supervisor operator admin gateway
         /quorumcall.api.v1.Reads/GetCluster                        viewer supervisor operator admin gateway
@@ -202,8 +214,10 @@ mod tests {
         /quorumcall.api.v1.Work/SetDisposition                     agent gateway
         /quorumcall.api.v1.Work/Transfer                           agent gateway
         /quorumcall.peer.v1.Peer/Append                            node
+        /quorumcall.peer.v1.Peer/FetchAuthority                    node
         /quorumcall.peer.v1.Peer/FetchRecords                      node
         /quorumcall.peer.v1.Peer/InstallSnapshot                   node
+        /quorumcall.peer.v1.Peer/Members                           node
         /quorumcall.peer.v1.Peer/PreVote                           node
         /quorumcall.peer.v1.Peer/Probe                             node
         /quorumcall.peer.v1.Peer/ReadIndex                         node

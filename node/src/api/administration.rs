@@ -56,12 +56,17 @@ impl<RT: AsyncRuntime> Administration for AdministrationService<RT> {
         &self,
         message: Request<api::SteerSiteRequest>,
     ) -> Result<Response<Answer>, Status> {
-        use site_command::Command::{CaughtUp, Heard, Lost, NodeLost, Suspect};
+        use site_command::Command::{
+            AddNode, CaughtUp, Heard, Lost, NodeLost, RedeemToken, RemoveNode, Suspect,
+        };
         let principal = caller(&message)?;
         let api::SteerSiteRequest { request, reason, command } = message.into_inner();
         let which = command.as_ref().and_then(|command| command.command.as_ref());
         if let Some(NodeLost(_) | Suspect(_) | Heard(_) | Lost(_) | CaughtUp(_)) = which {
             return wrong_method("what is heard of sites and nodes only the leader reports");
+        }
+        if let Some(AddNode(_) | RedeemToken(_) | RemoveNode(_)) = which {
+            return wrong_method("nodes join by tokens, and go when they have been retired");
         }
         self.administer(principal, request, reason, command.map(Group::Site)).await
     }

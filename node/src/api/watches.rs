@@ -211,6 +211,9 @@ impl Kinds {
             Event::Site { .. }
             | Event::DrainDeadline { .. }
             | Event::NodeAdded { .. }
+            | Event::NodeRoleChanged { .. }
+            | Event::NodeLeaving { .. }
+            | Event::TokenEnded { .. }
             | Event::NodeRemoved { .. }
             | Event::NodeLost { .. }
             | Event::IngressStreams { .. }

@@ -36,6 +36,7 @@ use acd::ids::{NodeId, SiteId};
 pub use limits::{Limits, LogSettings};
 use openraft::SnapshotPolicy;
 pub(crate) use parse::Source;
+pub use parse::{is_address, is_unspecified};
 pub use timing::{Profile, SiteDelays, Timing, TimingError};
 
 use crate::explain::{Explain, Explanation};

@@ -68,6 +68,33 @@ pub(crate) struct Source<'a> {
     pub(crate) path: &'a Path,
 }
 
+/// Whether a text is host:port. `0` as a port is only for those who listen.
+pub fn is_address(text: &str, port_zero: bool) -> bool {
+    let whole_host = |host: &str| {
+        // An IPv6 address has colons of its own and stands in brackets.
+        let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+        match bare {
+            Some(ip) => ip.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => !host.is_empty() && host.bytes().all(plain),
+        }
+    };
+    text.len() <= ADDRESS_BYTES_MAX
+        && text.rsplit_once(':').is_some_and(|(host, port)| {
+            whole_host(host)
+                && port.bytes().all(|b| b.is_ascii_digit())
+                && port.parse::<u16>().is_ok_and(|port| port != 0 || port_zero)
+        })
+}
+
+/// Whether an address to listen at stands for all addresses of a machine, so that nobody elsewhere
+/// can dial it.
+pub fn is_unspecified(address: &str) -> bool {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_unspecified())
+}
+
 impl Source<'_> {
     /// The line of a byte, from 1.
     fn line(&self, at: usize) -> usize {
@@ -116,25 +143,8 @@ impl Source<'_> {
         address: &Spanned<String>,
         port_zero: bool,
     ) -> Result<String, ConfigError> {
-        let text = address.as_ref();
-        let parts = text.rsplit_once(':');
-        let whole_host = |host: &str| {
-            // An IPv6 address has colons of its own and stands in brackets.
-            let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
-            let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-            match bare {
-                Some(ip) => ip.parse::<std::net::Ipv6Addr>().is_ok(),
-                None => !host.is_empty() && host.bytes().all(plain),
-            }
-        };
-        let fits = text.len() <= ADDRESS_BYTES_MAX
-            && parts.is_some_and(|(host, port)| {
-                whole_host(host)
-                    && port.bytes().all(|b| b.is_ascii_digit())
-                    && port.parse::<u16>().is_ok_and(|port| port != 0 || port_zero)
-            });
-        if fits {
-            return Ok(text.clone());
+        if is_address(address.as_ref(), port_zero) {
+            return Ok(address.as_ref().clone());
         }
         Err(self.refuse(
             Some(address.span()),

@@ -7,6 +7,7 @@
 //! Simulations put a [`Node`] together themselves; everything that needs a real machine is here.
 
 mod error;
+mod keeper;
 mod open;
 mod upkeep;
 
@@ -18,13 +19,15 @@ use openraft_rt_tokio::TokioRuntime;
 use tokio::task::JoinHandle;
 
 pub use self::error::DaemonError;
+pub use self::keeper::FolderKeeper;
 use self::open::Opened;
-use crate::config::MetricsSettings;
+use crate::config::{MetricsSettings, NodeConfig};
 use crate::identity::Credentials;
 use crate::metrics::{About, Endpoint, Sources};
-use crate::seams::{SystemClock, TcpAcceptor, TcpConnector, WallClock};
+use crate::seams::{RealDisk, SystemClock, TcpAcceptor, TcpConnector, WallClock};
 use crate::setup::Setup;
-use crate::storage::FileLog;
+use crate::storage::marker::MARKER;
+use crate::storage::{FileLog, Marker, StorageError};
 use crate::tally::Counter;
 use crate::{Deps, Node};
 
@@ -53,6 +56,25 @@ pub struct Last {
     pub leader: Option<u64>,
 }
 
+/// Makes the data folder of a node that has joined, with the disk it joined with. One that is made
+/// already is left as it is.
+///
+/// # Errors
+///
+/// What keeps it from being made. It may be tried again.
+pub async fn make_disk(config: &NodeConfig, marker: &Marker) -> Result<(), DaemonError> {
+    let disk = RealDisk::new(&config.data);
+    match Marker::open(&disk) {
+        Err(StorageError::NoMarker { .. }) => open::create(&disk, marker).await.map(drop),
+        Ok(there) if there == *marker => Ok(()),
+        Ok(_) => {
+            let what = "it is of another node, or of another disk of this one".to_owned();
+            Err(StorageError::MarkerOfAnother { file: MARKER.into(), what }.into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 impl Daemon {
     /// Opens the data folder and starts the node, which answers at `listener`. Metrics are served
     /// where the configuration says; a port that is not to be had is told before anything is opened.
@@ -70,7 +92,8 @@ impl Daemon {
             }
         };
         let Opened { disk, marker, log, records, last_stamp, members } = open::open(&setup).await?;
-        let Setup { folder, config, identity, founding } = setup;
+        let Setup { folder, config, identity, founding, .. } = setup;
+        let keeper = Arc::new(FolderKeeper::new(&folder));
         let clock = Arc::new(SystemClock);
         let credentials = Credentials::new(identity, clock.clone())?;
         let about = About {
@@ -89,6 +112,7 @@ impl Daemon {
             members,
             founding,
             credentials: credentials.clone(),
+            keeper,
             log: log.clone(),
             last_stamp,
             disk: Arc::new(disk),

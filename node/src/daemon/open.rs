@@ -62,14 +62,14 @@ pub(super) async fn open(setup: &Setup) -> Result<Opened, DaemonError> {
         Some(members.membership().nodes().map(|(node, member)| (*node, member.clone())).collect())
     });
     let founders = || setup.founding.as_ref().map(|founding| founding.raft_members());
-    let members = stored.filter(|members| !members.is_empty()).or_else(founders);
+    let told = || setup.joined.as_ref().map(|joined| joined.raft_members());
+    let members = stored.filter(|members| !members.is_empty()).or_else(founders).or_else(told);
     let members =
         members.ok_or_else(|| DaemonError::Alone { folder: disk.root().display().to_string() })?;
     Ok(Opened { disk, marker, log, records, last_stamp: end.stamp, members })
 }
 
-/// Makes the data folder of a founder. The log comes first and the marker last: a folder with a
-/// marker has a log, so that one without is noticed.
+/// Makes the data folder of a founder.
 async fn make(
     setup: &Setup,
     disk: &RealDisk,
@@ -84,16 +84,26 @@ async fn make(
         incarnation: founder.incarnation,
         site: founder.site.to_string(),
     };
+    let log = create(disk, &marker).await?;
+    Ok((marker, log))
+}
+
+/// Makes a data folder. The log comes first and the marker last: a folder with a marker has a log, so
+/// that one without is noticed.
+pub(super) async fn create(
+    disk: &RealDisk,
+    marker: &Marker,
+) -> Result<FileLog<TokioRuntime>, DaemonError> {
     let mut log = open_log(disk, FileLog::open_or_create).await?;
     let state = log.get_log_state().await.map_err(|error| unreadable(disk, error))?;
     let vote = log.read_vote().await.map_err(|error| unreadable(disk, error))?;
     if state.last_log_id.is_some() || vote.is_some() {
         // Somebody's log, whose marker was removed.
-        return Err(no_marker().into());
+        return Err(StorageError::NoMarker { file: MARKER.into() }.into());
     }
     let (to_create, disk) = (marker.clone(), disk.clone());
     blocking(move || to_create.create(&disk)).await?;
-    Ok((marker, log))
+    Ok(log)
 }
 
 /// The marker is of the node that the setup speaks of.

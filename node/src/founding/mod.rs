@@ -38,6 +38,10 @@ use crate::identity::{Authority, ClusterId, Identity, Validity, write_private};
 pub const CONFIG_FILE: &str = "node.toml";
 /// In a node's folder: who it is.
 pub const IDENTITY_FILE: &str = "node.identity";
+/// In a voter's folder: the cluster's authority with its key.
+pub const AUTHORITY_FILE: &str = "authority.pem";
+/// Where the first operator's identity is written.
+pub const OPERATOR_FILE: &str = "operator.identity";
 /// In a node's folder: who founded the cluster, if this node was there and has not yet begun.
 pub const FOUNDING_FILE: &str = "founding.toml";
 /// What that file is called once the node has begun.
@@ -103,23 +107,54 @@ impl Founded {
     /// before an error stays.
     pub fn write(&self, folder: &Path) -> Result<(), FoundingError> {
         let failed = |path: &Path, error| FoundingError::Folder { path: path.to_owned(), error };
-        make_folder(folder).map_err(|error| failed(folder, error))?;
-        let mut entries = fs::read_dir(folder).map_err(|error| failed(folder, error))?;
-        if entries.next().is_some() {
-            return Err(FoundingError::NotEmpty { path: folder.to_owned() });
-        }
+        make_empty_folder(folder)?;
         self.authority.save(&folder.join("ca.pem"))?;
-        let nodes = self.founding.members.iter().map(|member| member.address.clone());
-        let nodes: Vec<_> = nodes.collect();
-        self.operator.save_with_endpoints(&folder.join("operator.identity"), &nodes)?;
+        self.write_operator(folder)?;
         for (config, identity) in &self.nodes {
             let own = folder.join(format!("node-{}", config.node.0));
             make_folder(&own).map_err(|error| failed(&own, error))?;
-            identity.save(&own.join(IDENTITY_FILE))?;
-            write_private(&own.join(FOUNDING_FILE), self.founding.to_toml().as_bytes())?;
-            write_private(&own.join(CONFIG_FILE), config.to_toml().as_bytes())?;
+            self.write_node(&own, config, identity)?;
         }
         Ok(())
+    }
+
+    /// Writes everything into the folder of the cluster's only node, where the authority's key stays.
+    ///
+    /// Refused: as in [`Founded::write`].
+    pub fn write_alone(&self, folder: &Path) -> Result<(), FoundingError> {
+        make_empty_folder(folder)?;
+        self.authority.save(&folder.join(AUTHORITY_FILE))?;
+        self.write_operator(folder)?;
+        for (config, identity) in &self.nodes {
+            self.write_node(folder, config, identity)?;
+        }
+        Ok(())
+    }
+
+    fn write_operator(&self, folder: &Path) -> Result<(), FoundingError> {
+        let nodes = self.founding.members.iter().map(|member| member.address.clone());
+        let nodes: Vec<_> = nodes.collect();
+        Ok(self.operator.save_with_endpoints(&folder.join(OPERATOR_FILE), &nodes)?)
+    }
+
+    fn write_node(
+        &self,
+        folder: &Path,
+        config: &NodeConfig,
+        identity: &Identity,
+    ) -> Result<(), FoundingError> {
+        identity.save(&folder.join(IDENTITY_FILE))?;
+        write_private(&folder.join(FOUNDING_FILE), self.founding.to_toml().as_bytes())?;
+        Ok(write_private(&folder.join(CONFIG_FILE), config.to_toml().as_bytes())?)
+    }
+}
+
+fn make_empty_folder(folder: &Path) -> Result<(), FoundingError> {
+    let failed = |error| FoundingError::Folder { path: folder.to_owned(), error };
+    make_folder(folder).map_err(failed)?;
+    match fs::read_dir(folder).map_err(failed)?.next() {
+        Some(_) => Err(FoundingError::NotEmpty { path: folder.to_owned() }),
+        None => Ok(()),
     }
 }
 

@@ -34,6 +34,6 @@ pub use error::IdentityError;
 pub use files::{Identity, read_private, write_private};
 pub use handshake::HandshakeError;
 pub use names::{ClusterId, join_name, node_name, principal_of};
-pub(crate) use names::{join_text, node_of, parse_hex};
+pub(crate) use names::{is_join_name, node_of, parse_hex};
 pub use request::{NewKey, SigningRequest, Subject, fingerprint, sha256};
 pub use tls::{ALPN, client_config, joining_config, peer_principal, pinned_config, server_config};

@@ -29,6 +29,9 @@ use super::IdentityError;
 /// Under which all names are; `.internal` is kept for private use (ICANN, 2024).
 const DOMAIN: &str = "quorumcall.internal";
 
+/// What the name to join by begins with.
+const JOIN: &str = "join.";
+
 /// The number of a cluster, drawn at random when it is founded. Written as 32 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClusterId(pub u128);
@@ -95,8 +98,14 @@ pub fn join_name(cluster: ClusterId) -> ServerName<'static> {
     ServerName::DnsName(DnsName::try_from(join_text(cluster)).expect("a DNS name"))
 }
 
-pub(crate) fn join_text(cluster: ClusterId) -> String {
-    format!("join.{cluster}.{DOMAIN}")
+fn join_text(cluster: ClusterId) -> String {
+    format!("{JOIN}{cluster}.{DOMAIN}")
+}
+
+/// Whether a name is that under which one asks to join some cluster: this one, or another, of which
+/// somebody has the wrong address.
+pub(crate) fn is_join_name(name: &str) -> bool {
+    name.starts_with(JOIN) && name.ends_with(DOMAIN)
 }
 
 /// The serial number of a certificate that this cluster's authority issued.

@@ -43,12 +43,13 @@ impl ServerCertVerifier for PinnedAuthority {
     ) -> Result<ServerCertVerified, Error> {
         let refused = |error| Error::InvalidCertificate(error);
         let pinned = intermediates.iter().find(|shown| sha256(&[shown]) == self.authority);
+        let shown = intermediates.iter().find_map(authority_cluster);
+        if let Some(other) = shown.filter(|cluster| *cluster != self.cluster) {
+            let other = OtherError(Arc::new(AuthorityOf(other)));
+            return Err(refused(CertificateError::Other(other)));
+        }
         let Some(pinned) = pinned else {
-            let shown = intermediates.iter().find_map(authority_cluster);
-            return Err(refused(match shown.filter(|cluster| *cluster != self.cluster) {
-                Some(other) => CertificateError::Other(OtherError(Arc::new(AuthorityOf(other)))),
-                None => CertificateError::UnknownIssuer,
-            }));
+            return Err(refused(CertificateError::UnknownIssuer));
         };
         let bad = |error: webpki::Error| match error {
             webpki::Error::CertExpired { time, not_after } => {

@@ -11,6 +11,7 @@ use super::duties::Duties;
 use super::{hand_over, successor};
 use crate::peers::CLOCK_ERROR_MAX_MS;
 use crate::raft::NodeId;
+use crate::replica::Halt;
 
 /// How often peers are asked for their clocks.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -31,6 +32,10 @@ impl<RT: AsyncRuntime> Duties<RT> {
             let before = (self.wall.now_ms(), RT::Instant::now());
             let applied = self.state.last_applied();
             self.neighbours.ask(&self.peers, &self.directory, &self.wall, applied).await;
+            if self.neighbours.say_removed() {
+                self.state.halt(Halt::Removed);
+                return;
+            }
             // What the peers said is about the clock as it was when they were asked.
             let wall_ms = self.wall.now_ms();
             let passed = RT::Instant::now().saturating_duration_since(before.1).as_millis() as u64;

@@ -81,6 +81,7 @@ impl<RT: AsyncRuntime> Duties<RT> {
         until(Box::pin(duties.clone().follow_membership(leadership)));
         until(Box::pin(duties.clone().watch_quorum()));
         until(Box::pin(duties.clone().watch_sites()));
+        until(Box::pin(duties.clone().move_members()));
         until(Box::pin(duties.clone().tick()));
         until(Box::pin(duties.clone().compare_clocks()));
         until(Box::pin(duties.clone().compare_states()));

@@ -116,7 +116,8 @@ mod tests {
         // The cluster with its first node, a site, two nodes.
         assert_eq!((steps, centre.last_node(), centre.nodes().count()), (4, 3, 3));
         let remove = SiteCommand::RemoveNode { node: NodeId(3) };
-        apply(&mut centre, 5, Submission::new(founding.admin.clone(), remove.into()));
+        let node = PrincipalId::new("node-1").unwrap();
+        apply(&mut centre, 5, Submission::new(node, remove.into()));
         assert_eq!(centre.nodes().count(), 2);
         assert_eq!(next_step(&founding, &centre), None);
     }

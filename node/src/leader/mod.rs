@@ -5,6 +5,7 @@ mod clocks;
 mod duties;
 mod founding;
 mod hand_over;
+mod membership;
 mod quorum;
 mod roll_call;
 mod sites;

@@ -151,6 +151,17 @@ impl RollCall {
         term.nodes = now.collect();
     }
 
+    /// For how long a node has not answered this leader, in time heard.
+    pub fn silence(&self, node: NodeId) -> Duration {
+        self.term.as_ref().map_or(Duration::ZERO, |term| term.silence(node, self.own))
+    }
+
+    /// Whether a node answers this leader.
+    pub fn answers(&self, node: NodeId) -> bool {
+        let term = self.term.as_ref();
+        term.is_some_and(|term| term.answers(node, self.own, self.delays.suspect))
+    }
+
     /// What is to be written now, if anything is. It is not due again before it was written, or for a
     /// while.
     ///

@@ -24,6 +24,9 @@ const FROM: HeaderName = HeaderName::from_static("quorumcall-from");
 const FROM_INCARNATION: HeaderName = HeaderName::from_static("quorumcall-from-incarnation");
 const TO_INCARNATION: HeaderName = HeaderName::from_static("quorumcall-to-incarnation");
 
+/// In the answer to somebody whose certificate does not count any more.
+pub const DISMISSED: &str = "quorumcall-dismissed";
+
 /// Headers of a call.
 pub type Headers = Vec<(HeaderName, HeaderValue)>;
 
@@ -46,17 +49,30 @@ fn hex(number: u128) -> HeaderValue {
 #[derive(Clone, Debug)]
 pub struct Directory {
     own: Arc<Marker>,
-    members: Arc<RwLock<BTreeMap<NodeId, Member>>>,
+    known: Arc<RwLock<Known>>,
     changed: Arc<Notify>,
+    stranger: Arc<Notify>,
+}
+
+/// Who is a member, as far as a node knows.
+#[derive(Debug)]
+struct Known {
+    /// By Raft's membership.
+    members: BTreeMap<NodeId, Member>,
+    /// Others that a member spoke of, until Raft's membership has them: this node's log may be behind,
+    /// and the leader one that it has not heard of.
+    introduced: BTreeMap<NodeId, Member>,
 }
 
 impl Directory {
     /// Begins with the members the cluster was founded with, or that this node was told of.
     pub fn new(own: Marker, members: BTreeMap<NodeId, Member>) -> Self {
+        let known = Known { members, introduced: BTreeMap::new() };
         Self {
             own: Arc::new(own),
-            members: Arc::new(RwLock::new(members)),
+            known: Arc::new(RwLock::new(known)),
             changed: Arc::default(),
+            stranger: Arc::default(),
         }
     }
 
@@ -65,13 +81,33 @@ impl Directory {
         &self.own
     }
 
-    /// Replaces all members.
+    /// Replaces all members by those of Raft's membership. One without this node is of a time before
+    /// it joined: whom it knew already it goes on knowing.
     pub fn replace(&self, members: BTreeMap<NodeId, Member>) {
-        let mut known = self.members.write().unwrap_or_else(PoisonError::into_inner);
-        if *known != members {
-            *known = members;
-            self.tell();
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.members == members {
+            return;
         }
+        let before = std::mem::replace(&mut known.members, members);
+        if !known.members.contains_key(&self.own.node) {
+            known.introduced.extend(before);
+        }
+        let Known { members, introduced } = &mut *known;
+        introduced.retain(|node, _| !members.contains_key(node));
+        self.changed.notify_waiters();
+    }
+
+    /// Takes over whom a member knows.
+    pub fn introduce(&self, members: BTreeMap<NodeId, Member>) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let Known { members: own, introduced } = &mut *known;
+        let new = members.into_iter().filter(|(node, _)| !own.contains_key(node));
+        introduced.extend(new);
+    }
+
+    /// Waits until a node calls that is not known here.
+    pub async fn stranger_called(&self) {
+        self.stranger.notified().await;
     }
 
     /// Ready when members have changed, or who else is admitted, from the moment this is called.
@@ -79,21 +115,26 @@ impl Directory {
         Box::pin(self.changed.clone().notified_owned())
     }
 
-    /// Tells those who wait for a change.
-    pub fn tell(&self) {
-        self.changed.notify_waiters();
-    }
-
     /// A member.
     pub fn get(&self, node: NodeId) -> Option<Member> {
-        self.members.read().unwrap_or_else(PoisonError::into_inner).get(&node).cloned()
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.members.get(&node).or_else(|| known.introduced.get(&node)).cloned()
+    }
+
+    /// Every member, by number.
+    pub fn all(&self) -> Vec<(NodeId, Member)> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let all = known.members.iter().chain(&known.introduced);
+        let mut all: Vec<_> = all.map(|(node, member)| (*node, member.clone())).collect();
+        all.sort_unstable_by_key(|(node, _)| *node);
+        all
     }
 
     /// Every member but this node.
     pub fn others(&self) -> Vec<(NodeId, Member)> {
-        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
-        let others = members.iter().filter(|(node, _)| **node != self.own.node);
-        others.map(|(node, member)| (*node, member.clone())).collect()
+        let mut all = self.all();
+        all.retain(|(node, _)| *node != self.own.node);
+        all
     }
 
     /// Checks that a call comes from a member's present disk and is meant for this one; returns
@@ -135,6 +176,7 @@ impl Directory {
         }
         let from = metadata.get(FROM.as_str()).and_then(|v| v.to_str().ok()?.parse().ok());
         let Some(member) = self.get(node).filter(|_| from == Some(node)) else {
+            self.stranger.notify_one();
             return Err(Status::permission_denied(format!("node {node} is not a member")));
         };
         if number(&FROM_INCARNATION) != Some(member.incarnation) {
@@ -185,6 +227,30 @@ mod tests {
         let other_two = Member { incarnation: 55, ..two };
         let error = call(directory(1).own(), &other_two, "node-1").unwrap_err();
         assert!(error.message().contains("data folder was replaced"), "{error}");
+    }
+
+    #[test]
+    fn who_is_introduced_is_known_until_the_membership_says_more() {
+        let directory = directory(2);
+        let member = |n: u64| Member {
+            address: format!("node-{n}:7101"),
+            site: "lviv".into(),
+            incarnation: u128::from(n),
+        };
+        directory.introduce([(5, member(5)), (1, member(9))].into());
+        assert_eq!(directory.get(5), Some(member(5)));
+        assert_eq!(directory.get(1).unwrap().incarnation, 101, "the membership counts");
+        let numbers = |directory: &Directory| {
+            directory.all().into_iter().map(|(node, _)| node).collect::<Vec<_>>()
+        };
+        assert_eq!(numbers(&directory), [1, 2, 3, 5]);
+        // Of a time before this node joined: nobody is forgotten.
+        directory.replace([(1, member(1))].into());
+        assert_eq!(numbers(&directory), [1, 2, 3, 5]);
+        directory.replace([(1, member(1)), (2, member(2)), (5, member(5))].into());
+        assert_eq!(numbers(&directory), [1, 2, 3, 5], "3 is known by introduction still");
+        directory.replace([(1, member(1)), (2, member(2))].into());
+        assert_eq!(directory.get(5), None, "5 was a member, and is not any more");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What this node knows of its peers' clocks, positions and state hashes.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use futures::future::join_all;
 use openraft_rt::{AsyncRuntime, Instant as _};
 use proto::peer::v1::{ProbeRequest, ProbeResponse};
 
-use super::members::Directory;
+use super::members::{DISMISSED, Directory};
 use super::network::Peers;
 use crate::raft::NodeId;
 use crate::seams::WallClock;
@@ -40,6 +41,7 @@ pub struct Neighbours {
     heard: Arc<Mutex<BTreeMap<NodeId, (Reading, Age)>>>,
     /// Kept when a peer does not answer once: a vote that is missing judges nobody.
     checkpoints: Arc<Mutex<BTreeMap<NodeId, (u64, u128)>>>,
+    removed: Arc<AtomicBool>,
 }
 
 /// A wall clock that is further from the median of all than this does not lead.
@@ -68,13 +70,19 @@ impl Neighbours {
     ) {
         let questions = directory.others().into_iter().map(|(node, member)| {
             let mut peer = peers.urgent(node, &member);
-            let wall = wall.clone();
+            let (wall, removed) = (wall.clone(), self.removed.clone());
             async move {
                 let asked = RT::Instant::now();
                 let wall_ms = wall.now_ms();
                 let answer = RT::timeout(PROBE_TIMEOUT, peer.probe(ProbeRequest { wall_ms })).await;
                 let round_trip = RT::Instant::now().saturating_duration_since(asked);
-                let answer = answer.ok()?.ok()?.into_inner();
+                let answer = answer.ok()?;
+                if let Err(status) = &answer
+                    && status.metadata().contains_key(DISMISSED)
+                {
+                    removed.store(true, Ordering::Relaxed);
+                }
+                let answer = answer.ok()?.into_inner();
                 let answered = asked + round_trip;
                 let age: Age =
                     Arc::new(move || RT::Instant::now().saturating_duration_since(answered));
@@ -93,6 +101,12 @@ impl Neighbours {
         drop(checkpoints);
         let readings = answers.into_iter().map(|(node, _, reading, _)| (node, reading)).collect();
         *self.readings.lock().unwrap_or_else(PoisonError::into_inner) = readings;
+    }
+
+    /// Whether a peer has said that this node is no member any more. Peers are who their certificates
+    /// say, so nobody else can.
+    pub fn say_removed(&self) -> bool {
+        self.removed.load(Ordering::Relaxed)
     }
 
     /// The checkpoints that peers said last that they keep: index and state hash there.

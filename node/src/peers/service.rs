@@ -19,10 +19,13 @@ use super::convert;
 use super::members::Directory;
 use super::network::Peers;
 use crate::leader::LogClock;
-use crate::raft::stored::{payload_from_bytes, stamp, vote_from_stored, vote_to_stored};
+use crate::raft::stored::{
+    member_to_stored, payload_from_bytes, stamp, vote_from_stored, vote_to_stored,
+};
 use crate::raft::{NodeId, Raft, Vote};
 use crate::replica::{Batch, RECORDS_PER_SEGMENT, SegmentWriter, State};
 use crate::rpc::{Caller, Channel};
+use crate::seams::Keeper;
 use crate::storage::records::{LoggedRecord, RecordStore};
 use crate::storage::{Snapshot, SnapshotStore};
 
@@ -49,6 +52,8 @@ pub struct PeerService<RT: AsyncRuntime> {
     pub records: Arc<RecordStore>,
     /// Takes records.
     pub segments: SegmentWriter,
+    /// Has the authority's key, perhaps.
+    pub keeper: Arc<dyn Keeper>,
 }
 
 fn refused(error: impl std::fmt::Display) -> Status {
@@ -278,6 +283,34 @@ impl<RT: AsyncRuntime> Peer for PeerService<RT> {
             Err(_) => Wire::NotLeader(v1::NotLeader { leader: self.raft.current_leader().await }),
         };
         Ok(Response::new(v1::ReadIndexResponse { result: Some(result) }))
+    }
+
+    async fn members(
+        &self,
+        request: Request<v1::MembersRequest>,
+    ) -> Result<Response<v1::MembersResponse>, Status> {
+        self.check(&request)?;
+        let members = self.directory.all();
+        let members = members.iter().map(|(node, member)| member_to_stored(*node, member));
+        Ok(Response::new(v1::MembersResponse { members: members.collect() }))
+    }
+
+    async fn fetch_authority(
+        &self,
+        request: Request<v1::FetchAuthorityRequest>,
+    ) -> Result<Response<v1::FetchAuthorityResponse>, Status> {
+        let node = self.check(&request)?;
+        let is_leaving = {
+            let view = self.state.view();
+            view.centre().node(acd::ids::NodeId(node)).is_some_and(|known| known.leaving)
+        };
+        // By what is committed: who only hopes to vote is not told.
+        if is_leaving || !self.raft.voter_ids().any(|voter| voter == node) {
+            return Err(Status::permission_denied("only who votes keeps the authority's key"));
+        }
+        let kept = self.keeper.authority().map_err(|_| failed("it cannot be read here"))?;
+        let pem = kept.map_or_else(Vec::new, |authority| authority.to_pem().into_bytes());
+        Ok(Response::new(v1::FetchAuthorityResponse { pem: pem.into() }))
     }
 
     async fn probe(

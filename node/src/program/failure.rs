@@ -8,6 +8,7 @@ use node::daemon::DaemonError;
 use node::explain::{Explain, Explanation};
 use node::founding::FoundingError;
 use node::identity::IdentityError;
+use node::joining::JoinError;
 use node::setup::SetupError;
 use node::storage::StorageError;
 
@@ -128,6 +129,24 @@ impl From<DaemonError> for Failure {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self { explanation: error.explain(), code: WRONG_USE }
+    }
+}
+
+impl From<JoinError> for Failure {
+    fn from(error: JoinError) -> Self {
+        let code = match &error {
+            JoinError::Refused { .. }
+            | JoinError::OtherCluster { .. }
+            | JoinError::OtherAuthority { .. }
+            | JoinError::Answer { .. } => REFUSED,
+            JoinError::NoAnswer { .. } | JoinError::File { .. } => UNAVAILABLE,
+            JoinError::Identity(IdentityError::File { .. }) => UNAVAILABLE,
+            JoinError::Token { .. }
+            | JoinError::Folder { .. }
+            | JoinError::Identity(_)
+            | JoinError::Config(_) => WRONG_USE,
+        };
+        Self { explanation: error.explain(), code }
     }
 }
 

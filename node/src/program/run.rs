@@ -4,17 +4,20 @@ use std::future::Future;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
+use node::Node;
 use node::daemon::{Daemon, Last};
 use node::explain::Explanation;
 use node::panics;
 use node::seams::{SystemClock, TcpAcceptor, WallClock};
 use node::setup::Setup;
+use openraft_rt_tokio::TokioRuntime;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
 use super::failure::{Failure, WRONG_USE};
-use super::{LogFormat, RunArguments};
+use super::{LogFormat, RunArguments, RunOptions};
 
 /// The log has threads of its own, and more workers than this cost more in waking each other than
 /// they earn.
@@ -29,29 +32,34 @@ pub fn run(arguments: &RunArguments) -> ExitCode {
 }
 
 fn try_run(arguments: &RunArguments) -> Result<(), Failure> {
-    start_logging(arguments)?;
+    start_logging(&arguments.run)?;
     panics::end_the_process();
     let setup = Setup::load(&arguments.data, SystemClock.now_ms())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::system(&error))?;
-    runtime.block_on(async {
-        let end_of_input = arguments.stop_at_end_of_input;
+    runtime()?.block_on(async {
+        let end_of_input = arguments.run.stop_at_end_of_input;
         let stop = told_to_stop(end_of_input).map_err(|error| Failure::system(&error))?;
         let listen = setup.config.listen.clone();
         let acceptor =
             TcpAcceptor::bind(&listen).await.map_err(|error| Failure::listen(&listen, &error))?;
-        serve(setup, acceptor, stop).await
+        serve(setup, acceptor, stop, |_| std::future::ready(())).await
     })
 }
 
-/// The node itself, until `stop`, or until it cannot go on.
-async fn serve(
+/// What a node runs on.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::system(&error))
+}
+
+/// The node itself, until `stop`, or until it cannot go on; `beside` goes on beside it.
+pub(super) async fn serve<B: Future<Output = ()> + Send + 'static>(
     setup: Setup,
     acceptor: TcpAcceptor,
     stop: impl Future<Output = &'static str>,
+    beside: impl FnOnce(Node<TokioRuntime>) -> B,
 ) -> Result<(), Failure> {
     let address = acceptor.address().map_err(|error| Failure::system(&error))?;
     info!(
@@ -63,6 +71,7 @@ async fn serve(
     );
     let daemon = Daemon::start(setup, acceptor).await?;
     info!(applied = daemon.node().state().last_applied(), "the node runs");
+    let beside = tokio::spawn(beside(daemon.node().clone()));
     let failed = tokio::select! {
         biased;
         why = stop => {
@@ -71,6 +80,7 @@ async fn serve(
         }
         why = daemon.node().failed() => Some(why),
     };
+    beside.abort();
     let Last { applied, state_hash, leader } = daemon.stop().await;
     let state_hash = format!("{state_hash:032x}");
     info!(applied, state_hash, leader, "the node has stopped");
@@ -81,7 +91,7 @@ async fn serve(
 }
 
 /// Ready when somebody tells the program to stop; says how.
-fn told_to_stop(end_of_input: bool) -> io::Result<impl Future<Output = &'static str>> {
+pub(super) fn told_to_stop(end_of_input: bool) -> io::Result<impl Future<Output = &'static str>> {
     // Registered before anything is started: a signal that comes early is not lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -122,7 +132,7 @@ async fn end_of_standard_input() {
     }
 }
 
-fn start_logging(arguments: &RunArguments) -> Result<(), Failure> {
+pub(super) fn start_logging(arguments: &RunOptions) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&arguments.log).map_err(|error| Failure {
         explanation: Explanation {
             code: "E-LOG-FILTER",

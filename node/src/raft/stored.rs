@@ -8,7 +8,7 @@ use prost::Message;
 use proto::stored::v1;
 
 use super::types::{
-    EntryBytes, LeaderId, LogId, Member, Membership, Payload, StoredMembership, Vote,
+    EntryBytes, LeaderId, LogId, Member, Membership, NodeId, Payload, StoredMembership, Vote,
 };
 
 /// Bytes that are not what they should be.
@@ -43,15 +43,28 @@ pub fn vote_from_stored(stored: v1::Vote) -> Vote {
     Vote { leader_id: LeaderId { term, node_id: node }, committed }
 }
 
-/// Encodes a membership.
-pub fn membership_to_stored(membership: &Membership) -> v1::Membership {
-    let voters = membership.get_joint_config().iter();
-    let members = membership.nodes().map(|(node, member)| v1::Member {
-        node: *node,
+/// Encodes a member.
+pub fn member_to_stored(node: NodeId, member: &Member) -> v1::Member {
+    v1::Member {
+        node,
         address: member.address.clone(),
         site: member.site.clone(),
         incarnation: Bytes::copy_from_slice(&member.incarnation.to_be_bytes()),
-    });
+    }
+}
+
+/// Decodes a member.
+pub fn member_from_stored(stored: v1::Member) -> Result<(NodeId, Member), Malformed> {
+    let v1::Member { node, address, site, incarnation } = stored;
+    let malformed = Malformed { what: "incarnation" };
+    let incarnation = <[u8; 16]>::try_from(&*incarnation).map_err(|_| malformed)?;
+    Ok((node, Member { address, site, incarnation: u128::from_be_bytes(incarnation) }))
+}
+
+/// Encodes a membership.
+pub fn membership_to_stored(membership: &Membership) -> v1::Membership {
+    let voters = membership.get_joint_config().iter();
+    let members = membership.nodes().map(|(node, member)| member_to_stored(*node, member));
     v1::Membership {
         voters: voters.map(|set| v1::VoterSet { nodes: set.iter().copied().collect() }).collect(),
         members: members.collect(),
@@ -61,12 +74,8 @@ pub fn membership_to_stored(membership: &Membership) -> v1::Membership {
 /// Decodes a membership.
 pub fn membership_from_stored(stored: v1::Membership) -> Result<Membership, Malformed> {
     let malformed = Malformed { what: "membership" };
-    let mut members = BTreeMap::new();
-    for v1::Member { node, address, site, incarnation } in stored.members {
-        let incarnation = <[u8; 16]>::try_from(&*incarnation).map_err(|_| malformed.clone())?;
-        let incarnation = u128::from_be_bytes(incarnation);
-        members.insert(node, Member { address, site, incarnation });
-    }
+    let members = stored.members.into_iter().map(member_from_stored);
+    let members: BTreeMap<_, _> = members.collect::<Result<_, _>>()?;
     let voters: Vec<BTreeSet<_>> =
         stored.voters.into_iter().map(|set| set.nodes.into_iter().collect()).collect();
     Membership::new(voters, members).map_err(|_| malformed)

@@ -165,6 +165,9 @@ impl Machine {
         if self.pending.are_many() {
             self.parts.segments.write(self.pending.take(log_id.index));
         }
+        if events.iter().any(ends_admission) {
+            self.state.tell_admissions();
+        }
         // Before the state can be read at this index: a watch that begins there misses nothing.
         self.state.ring().push(log_id.index, inner.centre.now(), events);
         Ok(answers)
@@ -187,6 +190,11 @@ impl Machine {
             segments: self.parts.segments.clone(),
         })
     }
+}
+
+/// Whether somebody may have lost the right to be connected.
+fn ends_admission(event: &Event) -> bool {
+    matches!(event, Event::NodeRemoved { .. })
 }
 
 fn must_halt(event: &Event) -> Option<Halt> {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use acd::Centre;
+use futures::future::BoxFuture;
 use openraft_rt::AsyncRuntime;
 use tokio::sync::Notify;
 
@@ -35,6 +36,12 @@ pub enum Halt {
         /// The program's.
         known: u32,
     },
+    /// The cluster has removed this node.
+    #[error(
+        "this node was removed from the cluster, or its certificate was revoked. Its number is not \
+         used again: to bring this machine back, join anew with an empty folder"
+    )]
+    Removed,
     /// An entry of the log is missing.
     #[error(
         "the log gave entry {index} where entry {expected} should be: it has lost something. Keep \
@@ -74,6 +81,7 @@ struct Shared {
     epoch: u64,
     halt: OnceLock<Halt>,
     halting: Notify,
+    admissions: Arc<Notify>,
 }
 
 pub(super) struct Inner {
@@ -111,6 +119,7 @@ impl State {
             epoch,
             halt: OnceLock::new(),
             halting: Notify::new(),
+            admissions: Arc::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -122,6 +131,15 @@ impl State {
 
     pub(super) fn change(&self) -> RwLockWriteGuard<'_, Inner> {
         self.shared.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ready when it may be that somebody is no longer admitted, from the moment this is called.
+    pub fn admissions_changed(&self) -> BoxFuture<'static, ()> {
+        Box::pin(self.shared.admissions.clone().notified_owned())
+    }
+
+    pub(super) fn tell_admissions(&self) {
+        self.shared.admissions.notify_waiters();
     }
 
     pub(super) fn ring(&self) -> &Ring {

@@ -69,12 +69,12 @@ const CONNECTIONS_MAX: u64 = 16_384;
 const STREAMS_PER_CONNECTION_MAX: u32 = 256;
 /// Connections at one time of callers who have no identity yet. Cities join one after the other.
 const NAMELESS_MAX: u64 = 16;
-/// Calls at one time on one of them, …
-const NAMELESS_STREAMS_MAX: u32 = 2;
+/// Calls at one time on such a connection, …
+const BRIEF_STREAMS_MAX: u32 = 2;
 /// … bytes on their way, …
-const NAMELESS_WINDOW_BYTES: u32 = 64 << 10;
+const BRIEF_WINDOW_BYTES: u32 = 64 << 10;
 /// … and how long it may last: a leader is found and asked, or it is tried again.
-const NAMELESS_TIME: Duration = Duration::from_secs(30);
+const BRIEF_TIME: Duration = Duration::from_secs(30);
 /// How long a caller may take to say who it is.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may be silent before it is asked for a sign of life, and how long that may
@@ -153,7 +153,12 @@ impl<RT: AsyncRuntime> Server<RT> {
                 }
             };
         if is_nameless {
-            return self.serve_nameless(stream, from).await;
+            let _place = NamelessPlace::take(&self.tally);
+            if self.tally.nameless.get() > NAMELESS_MAX {
+                self.tally.refused(Refusal::Full);
+                return tracing::info!(%from, "caller without an identity refused: too many");
+            }
+            return self.serve_briefly(stream, None, from).await;
         }
         let certificates = stream.get_ref().1.peer_certificates();
         let caller = match identity::peer_principal(certificates, self.cluster) {
@@ -171,7 +176,9 @@ impl<RT: AsyncRuntime> Server<RT> {
         let mut changed = self.gate.changed();
         if let Err(why) = self.gate.admits(&caller) {
             self.tally.refused(Refusal::Dismissed);
-            return tracing::info!(%from, caller = %caller.principal, why, "caller refused");
+            tracing::info!(%from, caller = %caller.principal, why, "caller refused");
+            // Its first calls are told why, and no more.
+            return self.serve_briefly(stream, Some(caller), from).await;
         }
         let (gate, whom) = (self.gate.clone(), caller.clone());
         let dismissed = async move {
@@ -197,24 +204,24 @@ impl<RT: AsyncRuntime> Server<RT> {
         stream: BoxByteStream,
     ) -> io::Result<(TlsStream<BoxByteStream>, bool)> {
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-        let asked = start.client_hello().server_name().map(str::to_owned);
-        let is_nameless = asked.is_some_and(|name| name == identity::join_text(self.cluster));
+        let is_nameless = start.client_hello().server_name().is_some_and(identity::is_join_name);
         let held = self.credentials.held();
         let config = if is_nameless { &held.joining } else { &held.server };
         Ok((start.into_stream(config.clone()).await?, is_nameless))
     }
 
-    /// Answers somebody who has no identity yet, for as long as it takes to get one.
-    async fn serve_nameless(&self, stream: TlsStream<BoxByteStream>, from: &str) {
-        let _place = NamelessPlace::take(&self.tally);
-        if self.tally.nameless.get() > NAMELESS_MAX {
-            self.tally.refused(Refusal::Full);
-            return tracing::info!(%from, "caller without an identity refused: too many are here");
-        }
-        let limits = Limits { window: NAMELESS_WINDOW_BYTES, streams: NAMELESS_STREAMS_MAX };
-        let answered = self.answer(stream, None, limits, from);
-        if RT::timeout(NAMELESS_TIME, answered).await.is_err() {
-            tracing::info!(%from, "caller without an identity took too long");
+    /// Answers somebody who has no identity yet, for as long as it takes to get one; or somebody who
+    /// is not admitted, for as long as it takes to say so.
+    async fn serve_briefly(
+        &self,
+        stream: TlsStream<BoxByteStream>,
+        caller: Option<Caller>,
+        from: &str,
+    ) {
+        let limits = Limits { window: BRIEF_WINDOW_BYTES, streams: BRIEF_STREAMS_MAX };
+        let answered = self.answer(stream, caller, limits, from);
+        if RT::timeout(BRIEF_TIME, answered).await.is_err() {
+            tracing::debug!(%from, "the time of a brief connection is over");
         }
     }
 

@@ -5,10 +5,12 @@
 
 mod clock;
 mod disk;
+mod keeper;
 mod network;
 
 pub use clock::{SystemClock, WallClock};
 pub use disk::{Disk, DiskFile, RealDisk};
+pub use keeper::Keeper;
 pub use network::{
     Accepted, BoxByteStream, ByteStream, Connector, Listener, TcpAcceptor, TcpConnector,
 };

@@ -16,7 +16,7 @@ use tonic::Code;
 use crate::centre::*;
 use crate::common::*;
 
-const SERVICES: [&str; 11] = [
+const SERVICES: [&str; 12] = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "quorumcall.api.v1.Administration",
@@ -24,6 +24,7 @@ const SERVICES: [&str; 11] = [
     "quorumcall.api.v1.Contacts",
     "quorumcall.api.v1.Desktop",
     "quorumcall.api.v1.Ingress",
+    "quorumcall.api.v1.Joining",
     "quorumcall.api.v1.Reads",
     "quorumcall.api.v1.Watches",
     "quorumcall.api.v1.Work",

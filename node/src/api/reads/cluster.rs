@@ -1,7 +1,12 @@
 //! The cluster, its nodes and sites.
 
+use std::collections::BTreeMap;
+
 use acd::board::{AgentTally, SiteRow};
-use acd::codec::{drain_to_stored, queue_metrics_to_stored, site_state_to_stored};
+use acd::codec::{
+    drain_to_stored, node_role_to_stored, queue_metrics_to_stored, site_state_to_stored,
+    token_to_stored,
+};
 use openraft_rt::AsyncRuntime;
 use openraft_rt::watch::WatchReceiver;
 use proto::api::v1 as api;
@@ -31,6 +36,8 @@ impl<RT: AsyncRuntime> ReadsService<RT> {
                     contacts: contacts as u64,
                     agents: agents as u64,
                     queues: queues as u64,
+                    members_revision: centre.members_revision().0,
+                    tokens: centre.tokens().map(token_to_stored).collect(),
                 })
             },
             |board, cluster| api::ClusterStatus {
@@ -44,43 +51,54 @@ impl<RT: AsyncRuntime> ReadsService<RT> {
     }
 }
 
-/// The members, by number, as this node sees them.
+/// The members, by number, as this node sees them: those of Raft, and those of the state.
 fn node_statuses<RT: AsyncRuntime>(
     node: &Node<RT>,
     freshness: &api::Freshness,
 ) -> Vec<api::NodeStatus> {
-    let directory = node.directory();
-    let metrics = node.raft().metrics();
     let voters: Vec<_> = {
+        let metrics = node.raft().metrics();
         let metrics = metrics.borrow_watched();
         metrics.membership_config.membership().voter_ids().collect()
     };
-    let heard = node.neighbours().heard();
-    let mut members = directory.others();
-    members.extend(directory.get(node.number()).map(|own| (node.number(), own)));
-    members.sort_unstable_by_key(|(number, _)| *number);
-    let status = |(number, member): (_, crate::raft::Member)| {
-        let is_own = number == node.number();
-        let heard = heard.get(&number);
-        api::NodeStatus {
-            node: number,
-            site: member.site,
-            address: member.address,
-            voter: voters.contains(&number),
-            leads: freshness.leader == Some(number),
-            applied: match is_own {
-                true => Some(freshness.applied),
-                false => heard.map(|(reading, _)| reading.applied),
-            },
-            heard_ms: match is_own {
-                true => Some(0),
-                false => heard.map(|(_, age)| age.as_millis() as u64),
-            },
-            round_trip_us: heard.map(|(reading, _)| reading.round_trip.as_micros() as u64),
-            clock_offset_ms: heard.map(|(reading, _)| reading.clock_offset_ms),
+    let mut statuses: BTreeMap<u64, api::NodeStatus> = BTreeMap::new();
+    {
+        let view = node.state().view();
+        for (known, site) in view.centre().members() {
+            let status = api::NodeStatus {
+                node: known.id.0,
+                site: site.to_string(),
+                address: known.home.as_ref().map_or("", |home| home.address.as_str()).to_owned(),
+                role: node_role_to_stored(&known.role),
+                leaving: known.leaving,
+                ..api::NodeStatus::default()
+            };
+            statuses.insert(known.id.0, status);
         }
-    };
-    members.into_iter().map(status).collect()
+    }
+    for (number, member) in node.directory().all() {
+        let status = statuses.entry(number).or_default();
+        (status.node, status.member) = (number, true);
+        (status.site, status.address) = (member.site, member.address);
+    }
+    let heard = node.neighbours().heard();
+    for (number, status) in &mut statuses {
+        let heard = heard.get(number);
+        let is_own = *number == node.number();
+        status.voter = voters.contains(number);
+        status.leads = freshness.leader == Some(*number);
+        status.applied = match is_own {
+            true => Some(freshness.applied),
+            false => heard.map(|(reading, _)| reading.applied),
+        };
+        status.heard_ms = match is_own {
+            true => Some(0),
+            false => heard.map(|(_, age)| age.as_millis() as u64),
+        };
+        status.round_trip_us = heard.map(|(reading, _)| reading.round_trip.as_micros() as u64);
+        status.clock_offset_ms = heard.map(|(reading, _)| reading.clock_offset_ms);
+    }
+    statuses.into_values().collect()
 }
 
 fn site_status(row: SiteRow<'_>) -> api::SiteStatus {

@@ -470,7 +470,7 @@ fn what_is_refused_is_written_again_ever_more_seldom() {
 #[test]
 fn a_node_that_is_not_on_the_list_yet_writes_nothing() {
     let mut scene = Scene::elected(&THREE, 1);
-    scene.must(ADMIN, SiteCommand::RemoveNode { node: acd::ids::NodeId(1) });
+    scene.must("node-2", SiteCommand::RemoveNode { node: acd::ids::NodeId(1) });
     scene.silent.insert(2);
     assert_eq!(scene.pass(60_000), []);
 }
