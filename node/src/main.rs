@@ -1,7 +1,7 @@
 //! The daemon `quorumcall-node`.
 //!
 //! Exit codes: 0 done; 1 refused, or the node ended by itself; 2 wrong use or configuration;
-//! 3 something it needs is not available.
+//! 3 something it needs is not available; 4 a fault of the program.
 
 #![allow(
     clippy::disallowed_macros,

@@ -12,8 +12,9 @@ use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 
-/// The exit code after a panic: the program ended by itself.
-pub const EXIT_CODE: i32 = 1;
+/// The exit code after a panic, and after nothing else: whoever supervises the program starts it again
+/// after this one, and not after a refusal, which somebody has to look at first.
+pub const EXIT_CODE: i32 = 4;
 /// What names of threads of `sled` begin with.
 const SLED_THREADS: [&str; 2] = ["sled", "log flusher"];
 
