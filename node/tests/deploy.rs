@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use node::config::{Limits, LogSettings, NodeConfig, Profile};
+use node::config::{Limits, LogSettings, NodeConfig, Profile, Timing};
 use node::panics;
 
 fn root() -> PathBuf {
@@ -136,6 +136,27 @@ fn the_service_starts_again_after_a_fault_and_not_after_a_refusal() {
     );
     let help = Command::new(env!("CARGO_BIN_EXE_quorumcall-node")).args(["run", "--help"]).output();
     assert!(String::from_utf8(help.unwrap().stdout).unwrap().contains("--data <DIR>"));
+}
+
+#[test]
+fn the_sizing_shows_the_times_of_the_profiles() {
+    let page = read("docs/sizing.md");
+    // As people write them: 1,500.
+    let text = |ms: u64| match (ms / 1_000, ms % 1_000) {
+        (0, ms) => ms.to_string(),
+        (thousands, rest) => format!("{thousands},{rest:03}"),
+    };
+    for profile in Profile::ALL {
+        let Timing { rtt_ms, heartbeat_ms, election_ms: (shortest, longest) } = profile.timing();
+        let word = profile.word();
+        let (shortest, longest) = (text(shortest), text(longest));
+        for row in [
+            format!("| `{word}` | {rtt_ms} ms | {heartbeat_ms} ms | {shortest}–{longest} ms |"),
+            format!("| `{word}` | {longest} + {shortest}…{longest} ms | 4 × {rtt_ms} ms |"),
+        ] {
+            assert!(page.contains(&row), "docs/sizing.md lacks {row}");
+        }
+    }
 }
 
 /// Says what it skips: see there with `--nocapture`.
