@@ -130,10 +130,7 @@ fn the_service_starts_again_after_a_fault_and_not_after_a_refusal() {
     let kept_down: Vec<i32> = kept_down.split(' ').map(|code| code.parse().unwrap()).collect();
     assert_eq!(kept_down, [1, 2], "refused or ended by itself; wrong use or configuration");
     assert!(!kept_down.contains(&panics::EXIT_CODE));
-    assert_eq!(
-        setting("ExecStart="),
-        "/usr/bin/quorumcall-node run --data /var/lib/quorumcall"
-    );
+    assert_eq!(setting("ExecStart="), "/usr/bin/quorumcall-node run --data /var/lib/quorumcall");
     let help = Command::new(env!("CARGO_BIN_EXE_quorumcall-node")).args(["run", "--help"]).output();
     assert!(String::from_utf8(help.unwrap().stdout).unwrap().contains("--data <DIR>"));
 }
