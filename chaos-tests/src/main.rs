@@ -3,24 +3,30 @@
 //! ```text
 //! cargo run --release -p chaos-tests -- --layer 1 --seed 7 -o json
 //! cargo run --release -p chaos-tests -- --layer 1 --seeds 0..2000
+//! cargo run --release -p chaos-tests -- --layer 2 --seed 7 --minutes 5 -o json
+//! cargo run --release -p chaos-tests -- --layer 2 --seed 7 --failover 50 --rtt 80 --how black-hole
 //! ```
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use chaos_tests::checks::Verdict;
 use chaos_tests::layer1::{Outcome, run_mutated};
+use chaos_tests::layer2;
+use chaos_tests::layer2::failover::{self, How};
 use chaos_tests::mutation::Mutation;
 use clap::{Parser, ValueEnum};
 
 /// Runs seeds of the fault tests.
 #[derive(Parser)]
 struct Arguments {
-    /// Which layer: 1 is the simulation.
-    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=1))]
+    /// Which layer: 1 is the simulation, 2 real processes.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=2))]
     layer: u8,
     /// The seed to run.
     #[arg(long, conflicts_with = "seeds", required_unless_present = "seeds")]
@@ -28,7 +34,24 @@ struct Arguments {
     /// Seeds to run, from..to.
     #[arg(long, value_parser = range)]
     seeds: Option<Range<u64>>,
-    /// Seeds that run at a time.
+    /// Layer 2: how long faults go on with each seed, in minutes.
+    #[arg(long, default_value_t = 5.0, value_parser = minutes)]
+    minutes: f64,
+    /// Layer 2: the round trip between cities, in ms; left out, the seed chooses 0, 20 or 80.
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=80))]
+    rtt: Option<u64>,
+    /// Layer 2: keep the history and the nodes' folders and logs here, whatever comes of the run.
+    #[arg(long, value_name = "DIR", conflicts_with = "seeds")]
+    keep: Option<PathBuf>,
+    /// Layer 2: measure instead how long it takes until contacts are routed again after the leader's
+    /// city was lost so often.
+    #[arg(long, value_name = "TIMES", conflicts_with_all = ["seeds", "minutes"],
+          value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    failover: Option<u32>,
+    /// How the leader's city is lost then.
+    #[arg(long, value_enum, default_value_t = How::Kill, requires = "failover")]
+    how: How,
+    /// Layer 1: seeds that run at a time.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
     /// How to print.
@@ -64,6 +87,11 @@ enum Format {
     Json,
 }
 
+fn minutes(text: &str) -> Result<f64, String> {
+    let minutes = text.parse().map_err(|_| format!("{text:?} is not a number"))?;
+    if (0.1..=1_440.0).contains(&minutes) { Ok(minutes) } else { Err("say 0.1 to 1440".into()) }
+}
+
 fn range(text: &str) -> Result<Range<u64>, String> {
     let (from, to) = text.split_once("..").ok_or("say from..to")?;
     let number = |text: &str| text.parse().map_err(|_| format!("{text:?} is not a number"));
@@ -73,11 +101,17 @@ fn range(text: &str) -> Result<Range<u64>, String> {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let (mutation, first_is_enough) = arguments.mutation();
-    let seeds = match (arguments.seed, arguments.seeds) {
+    let seeds = match (arguments.seed, arguments.seeds.clone()) {
         (Some(seed), _) => seed..seed + 1,
         (None, Some(seeds)) => seeds,
         (None, None) => unreachable!("one of them is required"),
     };
+    if arguments.layer == 2 {
+        if let (Some(times), Some(seed)) = (arguments.failover, arguments.seed) {
+            return measure(&arguments, seed, times);
+        }
+        return processes(&arguments, seeds);
+    }
     let next = AtomicU64::new(seeds.start);
     let totals = Mutex::new(Totals::default());
     std::thread::scope(|scope| {
@@ -105,6 +139,70 @@ fn main() -> ExitCode {
         None => totals.failed.is_empty(),
     };
     if is_as_it_should { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs seeds of layer 2, one after the other: each has the machine to itself.
+fn processes(arguments: &Arguments, seeds: Range<u64>) -> ExitCode {
+    let mut totals = Totals::default();
+    for seed in seeds {
+        let settings = layer2::Settings {
+            seed,
+            busy: Duration::from_secs_f64(arguments.minutes * 60.0),
+            rtt_ms: arguments.rtt,
+            keep: arguments.keep.clone(),
+        };
+        match layer2::run(&settings) {
+            Ok(outcome) => totals.add(seed, &outcome, None, arguments.output),
+            Err(trouble) => {
+                eprintln!("seed {seed} cannot be run: {trouble}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    if arguments.output == Format::Text {
+        totals.print();
+    }
+    if totals.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Measures failover, and judges the run all the same.
+fn measure(arguments: &Arguments, seed: u64, times: u32) -> ExitCode {
+    let settings = failover::Settings {
+        seed,
+        times,
+        rtt_ms: arguments.rtt.unwrap_or(0),
+        how: arguments.how,
+        keep: arguments.keep.clone(),
+    };
+    let (measured, outcome) = match failover::measure(&settings) {
+        Ok(measured) => measured,
+        Err(trouble) => {
+            eprintln!("failover cannot be measured: {trouble}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match arguments.output {
+        Format::Json => println!("{}", serde_json::to_string(&measured).unwrap_or_default()),
+        Format::Text => {
+            let ms = |time: Option<u64>| time.map_or("none".to_owned(), |ms| format!("{ms} ms"));
+            let failover::Measured { rtt_ms, profile, times, .. } = &measured;
+            println!(
+                "first offer elsewhere: worst {}, median {} of {} ({profile}, {rtt_ms} ms)",
+                ms(times.worst_ms),
+                ms(times.median_ms),
+                times.each_ms.len()
+            );
+            let each: Vec<_> = times.each_ms.iter().map(|time| ms(*time)).collect();
+            println!("each: {}", each.join(", "));
+        }
+    }
+    let mut totals = Totals::default();
+    totals.add(seed, &outcome, None, Format::Text);
+    if arguments.output == Format::Text {
+        totals.print();
+    }
+    let is_measured = measured.times.worst_ms.is_some();
+    if is_measured && totals.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// What all seeds came to.
@@ -154,7 +252,13 @@ impl Totals {
                 Verdict::Unknown { why } => eprintln!("  {invariant}: unknown: {why}"),
             }
         }
-        eprintln!("  again: cargo run --release -p chaos-tests -- --layer 1 --seed {seed} -o json");
+        let layer = report.layer;
+        if let Some(path) = &report.history {
+            eprintln!("  what happened: {}", path.display());
+        }
+        eprintln!(
+            "  again: cargo run --release -p chaos-tests -- --layer {layer} --seed {seed} -o json"
+        );
     }
 
     fn print(&self) {

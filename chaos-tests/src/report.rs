@@ -1,6 +1,7 @@
 //! What a run of the fault tests says of itself, for people and for the gate that reads it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -12,7 +13,8 @@ use crate::history::History;
 pub struct Report {
     /// The seed.
     pub seed: u64,
-    /// Which layer of the fault tests: 1 is the simulation of nodes, 0 the state machine alone.
+    /// Which layer of the fault tests: 1 is the simulation of nodes, 2 real
+    /// processes, 0 the state machine alone.
     pub layer: u8,
     /// Operations that were carried out and said so.
     pub operations_acknowledged: usize,
@@ -25,6 +27,8 @@ pub struct Report {
     pub invariants: BTreeMap<String, &'static str>,
     /// The canonical hash of the history, in hexadecimal.
     pub history_hash: String,
+    /// Where the history is kept, if it is.
+    pub history: Option<PathBuf>,
 }
 
 impl Report {
@@ -45,6 +49,7 @@ impl Report {
             stopped: None,
             invariants: words.collect(),
             history_hash: format!("{:032x}", history.hash()),
+            history: None,
         }
     }
 

@@ -26,6 +26,7 @@ fn a_short_file_is_enough() {
     assert_eq!(config.limits, Limits::default());
     assert_eq!(config.log, LogSettings::default());
     assert_eq!(config.metrics, None);
+    assert_eq!(config.source, None);
 }
 
 #[test]
@@ -35,6 +36,7 @@ node = 3
 site = "lviv"
 listen = "[::]:0"
 address = "[fd00::1]:7400"
+source = "fd00::1"
 data = "/var/lib/quorumcall"
 [timing]
 rtt_ms = 10
@@ -58,6 +60,7 @@ listen = "[::1]:0"
     assert_eq!(config.timing.election_ms, (100, 150));
     assert_eq!(config.limits.batch_commands, 10_000);
     assert_eq!(config.log.kept_entries, 0);
+    assert_eq!(config.source, Some("fd00::1".parse().unwrap()));
     assert_eq!(config.metrics, Some(MetricsSettings { listen: "[::1]:0".to_owned() }));
     assert_eq!(parse(&config.to_toml()).unwrap(), config, "as it is written");
 }
@@ -88,6 +91,14 @@ fn refusals_say_where_why_and_what_to_do() {
         (
             GOOD.replace("kyiv-1.example:7400", "kyiv-1.example:0"),
             "error E-CONFIG-VALUE: /etc/q/node.toml, line 4: `address` is refused\n  why: it is not host:port\n  do:  write it as",
+        ),
+        (
+            format!("source = \"10.0.0.1:7400\"\n{GOOD}"),
+            "error E-CONFIG-VALUE: /etc/q/node.toml, line 1: `source` is refused\n  why: it is not the IP address of one interface\n  do:  write an address of this machine",
+        ),
+        (
+            format!("source = \"0.0.0.0\"\n{GOOD}"),
+            "error E-CONFIG-VALUE: /etc/q/node.toml, line 1: `source` is refused\n  why: it is not the IP address of one interface\n",
         ),
         (
             GOOD.replace("profile = \"metro\"\n", ""),

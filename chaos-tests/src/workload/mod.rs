@@ -33,6 +33,7 @@ use client::Client;
 use view::View;
 
 pub use coverage::Coverage;
+pub(crate) use dice::Dice;
 
 /// What one reading of a watch yields.
 #[derive(Clone, Debug)]

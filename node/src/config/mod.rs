@@ -5,6 +5,8 @@
 //! site = "kyiv"
 //! listen = "0.0.0.0:7400"            # where it waits for connections
 //! address = "kyiv-1.example:7400"    # where others find it
+//! # source = "10.1.0.1"              # where its connections to others come from; absent: the
+//!                                    # system chooses
 //! data = "."                         # its data folder; relative to this file's folder
 //! profile = "metro"                  # or "city", "wan"; or a [timing] of its own
 //!
@@ -30,6 +32,7 @@ mod parse;
 mod timing;
 mod write;
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use acd::ids::{NodeId, SiteId};
@@ -55,6 +58,9 @@ pub struct NodeConfig {
     pub listen: String,
     /// Where others find it: host:port.
     pub address: String,
+    /// The address of this machine that its connections to other nodes come from; none: the system
+    /// chooses.
+    pub source: Option<IpAddr>,
     /// Its data folder.
     pub data: PathBuf,
     /// Raft's times.
@@ -147,6 +153,7 @@ impl NodeConfig {
             site,
             listen: address.to_owned(),
             address: address.to_owned(),
+            source: None,
             data,
             timing: profile.timing(),
             log: LogSettings::default(),

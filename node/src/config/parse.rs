@@ -1,5 +1,6 @@
 //! `node.toml` as it is written.
 
+use std::net::IpAddr;
 use std::ops::Range;
 use std::path::Path;
 
@@ -20,6 +21,7 @@ struct Written {
     site: Spanned<String>,
     listen: Spanned<String>,
     address: Spanned<String>,
+    source: Option<Spanned<String>>,
     data: Option<String>,
     profile: Option<Spanned<Profile>>,
     timing: Option<Spanned<WrittenTiming>>,
@@ -154,6 +156,21 @@ impl Source<'_> {
         ))
     }
 
+    /// Checks an address of a machine, without a port. The one that stands for all of them is none
+    /// to come from.
+    fn ip(&self, key: &'static str, ip: &Spanned<String>) -> Result<IpAddr, ConfigError> {
+        match ip.as_ref().parse::<IpAddr>() {
+            Ok(ip) if !ip.is_unspecified() => Ok(ip),
+            _ => Err(self.refuse(
+                Some(ip.span()),
+                key,
+                "it is not the IP address of one interface",
+                "write an address of this machine, without a port, as 10.0.0.1 or fd00::1, or \
+                 leave the key out: the system chooses then",
+            )),
+        }
+    }
+
     fn bounded(&self, value: Option<Spanned<u64>>, bound: &Bound) -> Result<u64, ConfigError> {
         let Some(value) = value else { return Ok(bound.default) };
         let Bound { key, least, most, default } = *bound;
@@ -187,6 +204,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<NodeConfig, ConfigError> 
         site: source.site(&written.site)?,
         listen: source.address("listen", &written.listen, true)?,
         address: source.address("address", &written.address, false)?,
+        source: written.source.map(|ip| source.ip("source", &ip)).transpose()?,
         data: folder.join(written.data.as_deref().unwrap_or("")),
         timing: timing(&source, written.profile, written.timing)?,
         log: LogSettings {

@@ -22,6 +22,10 @@ fn write(config: &NodeConfig, out: &mut String) -> fmt::Result {
     writeln!(out, "site = {}", quoted(config.site.as_str()))?;
     writeln!(out, "listen = {} # where it waits for connections", quoted(&config.listen))?;
     writeln!(out, "address = {} # where others find it", quoted(&config.address))?;
+    if let Some(source) = config.source {
+        let source = quoted(&source.to_string());
+        writeln!(out, "source = {source} # where its connections to others come from")?;
+    }
     if let Some(data) = config.data.to_str().filter(|data| !data.is_empty()) {
         writeln!(out, "data = {}", quoted(data))?;
     }

@@ -24,7 +24,9 @@ use self::open::Opened;
 use crate::config::{MetricsSettings, NodeConfig};
 use crate::identity::Credentials;
 use crate::metrics::{About, Endpoint, Sources};
-use crate::seams::{RealDisk, SystemClock, TcpAcceptor, TcpConnector, WallClock};
+use crate::seams::{
+    Connector, RealDisk, SystemClock, TcpAcceptor, TcpConnector, TcpConnectorFrom, WallClock,
+};
 use crate::setup::Setup;
 use crate::storage::marker::MARKER;
 use crate::storage::{FileLog, Marker, StorageError};
@@ -104,6 +106,10 @@ impl Daemon {
             credentials: credentials.clone(),
             started_ms: clock.now_ms(),
         };
+        let connector: Arc<dyn Connector> = match config.source {
+            None => Arc::new(TcpConnector),
+            Some(source) => Arc::new(TcpConnectorFrom { source }),
+        };
         let to_close = founding.as_ref().map(|founding| (folder, founding.members.len()));
         let node = Node::start(Deps {
             config,
@@ -118,7 +124,7 @@ impl Daemon {
             disk: Arc::new(disk),
             records,
             wall: clock,
-            connector: Arc::new(TcpConnector),
+            connector,
             listener: Box::new(listener),
             checkpoint_every: CHECKPOINT_EVERY,
             observer: None,

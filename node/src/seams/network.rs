@@ -2,11 +2,11 @@
 //! over a simulated pipe.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 /// A connection, before anything is known about who is at its other end.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -47,6 +47,44 @@ impl Connector for TcpConnector {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
             Ok(Box::new(stream) as BoxByteStream)
+        })
+    }
+}
+
+/// TCP from one address of this machine: where it has several interfaces, and firewalls or routes
+/// that know a node by its own.
+#[derive(Clone, Copy, Debug)]
+pub struct TcpConnectorFrom {
+    /// The address that connections come from.
+    pub source: IpAddr,
+}
+
+impl Connector for TcpConnectorFrom {
+    fn connect(&self, address: &str) -> BoxFuture<'static, io::Result<BoxByteStream>> {
+        let (source, address) = (self.source, address.to_owned());
+        Box::pin(async move {
+            let mut failed = None;
+            for to in lookup_host(&address).await? {
+                let socket = match (source, to) {
+                    (IpAddr::V4(_), SocketAddr::V4(_)) => TcpSocket::new_v4()?,
+                    (IpAddr::V6(_), SocketAddr::V6(_)) => TcpSocket::new_v6()?,
+                    _ => continue,
+                };
+                socket.bind(SocketAddr::new(source, 0)).map_err(|error| {
+                    io::Error::new(error.kind(), format!("cannot come from {source}: {error}"))
+                })?;
+                match socket.connect(to).await {
+                    Ok(stream) => {
+                        stream.set_nodelay(true)?;
+                        return Ok(Box::new(stream) as BoxByteStream);
+                    }
+                    Err(error) => failed = Some(error),
+                }
+            }
+            Err(failed.unwrap_or_else(|| {
+                let words = format!("{address} has no address of the kind of {source}");
+                io::Error::new(io::ErrorKind::AddrNotAvailable, words)
+            }))
         })
     }
 }
