@@ -5,6 +5,7 @@
 //! cargo run --release -p chaos-tests -- --layer 1 --seeds 0..2000
 //! cargo run --release -p chaos-tests -- --layer 2 --seed 7 --minutes 5 -o json
 //! cargo run --release -p chaos-tests -- --layer 2 --seed 7 --failover 50 --rtt 80 --how black-hole
+//! cargo run --release -p chaos-tests -- --layer 2 --throughput 20 --rtt 80 --in-flight 1024
 //! ```
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use chaos_tests::checks::Verdict;
 use chaos_tests::layer1::{Outcome, run_mutated};
 use chaos_tests::layer2;
 use chaos_tests::layer2::failover::{self, How};
+use chaos_tests::layer2::throughput;
 use chaos_tests::mutation::Mutation;
 use clap::{Parser, ValueEnum};
 
@@ -29,7 +31,7 @@ struct Arguments {
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=2))]
     layer: u8,
     /// The seed to run.
-    #[arg(long, conflicts_with = "seeds", required_unless_present = "seeds")]
+    #[arg(long, conflicts_with = "seeds", required_unless_present_any = ["seeds", "throughput"])]
     seed: Option<u64>,
     /// Seeds to run, from..to.
     #[arg(long, value_parser = range)]
@@ -51,6 +53,14 @@ struct Arguments {
     /// How the leader's city is lost then.
     #[arg(long, value_enum, default_value_t = How::Kill, requires = "failover")]
     how: How,
+    /// Layer 2: measure instead how many commands a second go through, for so many seconds.
+    #[arg(long, value_name = "SECONDS", conflicts_with_all = ["seed", "seeds", "minutes", "failover"],
+          value_parser = clap::value_parser!(u64).range(1..=600))]
+    throughput: Option<u64>,
+    /// Commands in flight then.
+    #[arg(long, default_value_t = 1_024, requires = "throughput",
+          value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    in_flight: u32,
     /// Layer 1: seeds that run at a time.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
@@ -100,11 +110,17 @@ fn range(text: &str) -> Result<Range<u64>, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let (2, Some(seconds)) = (arguments.layer, arguments.throughput) {
+        return measure_throughput(&arguments, Duration::from_secs(seconds));
+    }
     let (mutation, first_is_enough) = arguments.mutation();
     let seeds = match (arguments.seed, arguments.seeds.clone()) {
         (Some(seed), _) => seed..seed + 1,
         (None, Some(seeds)) => seeds,
-        (None, None) => unreachable!("one of them is required"),
+        (None, None) => {
+            eprintln!("layer 1 runs seeds: say --seed or --seeds");
+            return ExitCode::FAILURE;
+        }
     };
     if arguments.layer == 2 {
         if let (Some(times), Some(seed)) = (arguments.failover, arguments.seed) {
@@ -203,6 +219,30 @@ fn measure(arguments: &Arguments, seed: u64, times: u32) -> ExitCode {
     }
     let is_measured = measured.times.worst_ms.is_some();
     if is_measured && totals.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Measures throughput.
+fn measure_throughput(arguments: &Arguments, lasts: Duration) -> ExitCode {
+    let (rtt_ms, in_flight) = (arguments.rtt.unwrap_or(0), arguments.in_flight);
+    let settings = throughput::Settings { lasts, rtt_ms, in_flight };
+    let measured = match throughput::measure(&settings) {
+        Ok(measured) => measured,
+        Err(trouble) => {
+            eprintln!("throughput cannot be measured: {trouble}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match arguments.output {
+        Format::Json => println!("{}", serde_json::to_string(&measured).unwrap_or_default()),
+        Format::Text => {
+            let throughput::Measured { commands_per_second, p50_ms, p99_ms, .. } = measured;
+            println!(
+                "{commands_per_second} commands/s with {in_flight} in flight over {rtt_ms} ms: p50 \
+                 {p50_ms:.1} ms, p99 {p99_ms:.1} ms"
+            );
+        }
+    }
+    ExitCode::SUCCESS
 }
 
 /// What all seeds came to.

@@ -1,8 +1,9 @@
 //! A history that the checks can judge, from what was recorded outside and what is on disk.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use acd::event::Event;
+use acd::time::LogTime;
 
 use super::cluster::Cluster;
 use super::disk::{Known, LogFile, records};
@@ -10,6 +11,10 @@ use super::inject::Silence;
 use super::net::nodes;
 use super::{Trouble, silence_margin};
 use crate::history::{History, Log, ReplicaAct, Told};
+
+/// Entries to either side by which it is judged when one was written: some seconds, in which stamps are
+/// off by some hundredths at most.
+const NEAR: usize = 64;
 
 /// Adds what the logs and records of the stopped nodes say to a history, as it was when the nodes were
 /// looked at last, and what follows from it: when entries were written, and when nobody led.
@@ -60,15 +65,41 @@ fn leave_out_what_came_later(history: &mut History, upto: u64) {
     }
 }
 
-/// When entries were first in anybody's log: nobody outside sees it. It was not after somebody was told
-/// of them, and, as all clocks here are one but for those that are set wrong, whose nodes do not lead
-/// for long, about when they are stamped.
+/// When entries were first in anybody's log. Nobody outside sees that; what is seen is when somebody was
+/// first told of them, which is later: by a commit as a rule, and by an election if their leader was lost
+/// meanwhile. But between two entries of one leader as much time passed as between their stamps, but for
+/// 1 %. So an entry was written as long after its stamp as the one near it that was told of soonest.
+///
+/// Log time alone would not do: it stands still while no majority is there to know what time it is.
 fn date_entries(history: &mut History) {
-    for (index, entry) in Log::of(history).entries {
-        let stamped = entry.stamp.0.saturating_sub(history.began.0);
-        let at = history.written_at.entry(index).or_insert(stamped);
-        *at = (*at).min(stamped);
+    let log = Log::of(history);
+    let told = |index: &u64, stamp: LogTime| {
+        let at = i64::try_from(*history.written_at.get(index)?).ok()?;
+        at.checked_sub_unsigned(stamp.0)
+    };
+    // Where time goes on evenly: between the beginnings of terms, and between leaps.
+    let mut stretches: Vec<Vec<(u64, LogTime, Option<i64>)>> = Vec::new();
+    for (index, entry) in &log.entries {
+        let is_new = entry.events.iter().any(|event| {
+            matches!(event, Event::TermStarted { .. } | Event::TimeSet { .. })
+        });
+        if is_new || stretches.is_empty() {
+            stretches.push(Vec::new());
+        }
+        if let Some(stretch) = stretches.last_mut() {
+            stretch.push((*index, entry.stamp, told(index, entry.stamp)));
+        }
     }
+    let mut written_at = BTreeMap::new();
+    for stretch in &stretches {
+        for (at, (index, stamp, _)) in stretch.iter().enumerate() {
+            let near = &stretch[at.saturating_sub(NEAR)..stretch.len().min(at + NEAR)];
+            let late = near.iter().filter_map(|(_, _, late)| *late).min();
+            let written = late.and_then(|late| stamp.0.checked_add_signed(late));
+            written_at.extend(written.map(|written| (*index, written)));
+        }
+    }
+    history.written_at = written_at;
 }
 
 /// Times in which nobody led: from when the leader could do nothing, and what it had sent before had

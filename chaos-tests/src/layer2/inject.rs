@@ -43,6 +43,8 @@ pub(super) struct Injected {
     /// How often, by the name of the fault.
     pub(super) faults: BTreeMap<String, u64>,
     pub(super) silences: Vec<Silence>,
+    /// When, in ms since the history began, and whom it met.
+    pub(super) chronicle: Vec<(u64, String)>,
 }
 
 /// What faults are made with.
@@ -109,8 +111,10 @@ impl Injector {
                 break;
             }
             *injected.faults.entry(fault.name().to_owned()).or_default() += 1;
-            tracing::info!(fault = fault.name(), leader, at_ms = self.recorder.now(), "goes wrong");
+            let what = format!("{fault:?} for {lasts:?}; node {leader} leads");
+            injected.chronicle.push((self.recorder.now(), what));
             self.inject(fault, leader, lasts, &mut injected).await?;
+            injected.chronicle.push((self.recorder.now(), "all is healed".to_owned()));
         }
         sleep(until.saturating_duration_since(Instant::now())).await;
         self.one_leads().await?;

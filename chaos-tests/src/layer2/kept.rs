@@ -43,6 +43,7 @@ impl Folder {
     pub(super) fn keep(
         self,
         history: &History,
+        chronicle: &[(u64, String)],
         verdicts: &BTreeMap<Invariant, Verdict>,
         passes: bool,
     ) -> io::Result<Option<PathBuf>> {
@@ -53,6 +54,9 @@ impl Folder {
         };
         let path = folder.join("history.txt");
         let mut out = BufWriter::new(File::create(&path)?);
+        for (at, what) in chronicle {
+            writeln!(out, "{at} ms: {what}")?;
+        }
         write(history, verdicts, &mut out)?;
         out.flush()?;
         Ok(Some(path))

@@ -24,6 +24,7 @@ mod inject;
 mod kept;
 mod net;
 mod observe;
+pub mod throughput;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -52,8 +53,12 @@ pub use self::faults::Fault;
 
 /// How long five nodes may take to found their cluster, beside whatever else the machine does.
 const FOUND_WITHIN: Duration = Duration::from_secs(60);
-/// How long everybody may take to be served after all is healed.
-const FINISH: Duration = Duration::from_secs(45);
+/// How long everybody may take to be served after all is healed, and the nodes to agree: nine agents
+/// have four conversations a second at best, and more wait than in the simulation, whose faults are
+/// shorter.
+const DRAINED: Duration = Duration::from_secs(90);
+/// How long is waited for that: longer, or nobody would see that it takes too long.
+const FINISH: Duration = Duration::from_secs(90);
 /// How long nodes may take to agree after that.
 const SETTLE: Duration = Duration::from_secs(20);
 /// How long tasks may take to end that nobody waits for.
@@ -62,6 +67,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Snapshots and records every few seconds, and the whole log kept: it is read in the end.
 const SETTINGS: &str = "[log]\nsnapshot_after_bytes = 65536\nkept_entries = 1000000\n";
+
+const _: () = assert!(FINISH.as_millis() + SETTLE.as_millis() > DRAINED.as_millis());
+
+/// Ms between two arrivals at a front end. Of every minute some twenty seconds nobody can be served,
+/// and each of the three commands of a conversation takes up to two round trips: so many are served.
+fn pace(rtt_ms: u64) -> u64 {
+    match profile(rtt_ms) {
+        Profile::City => 1_000,
+        Profile::Metro => 1_200,
+        Profile::Wan => 2_000,
+    }
+}
 
 /// Something that keeps a run from its end.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -114,7 +131,11 @@ fn silence_margin() -> u64 {
 /// simulation, what an entry may take to arrive, and what a busy machine adds.
 fn bounds(rtt_ms: u64) -> Bounds {
     let (_, election_max) = profile(rtt_ms).timing().election_ms;
-    Bounds { silence: election_max + rtt_ms + 250, ..Bounds::default() }
+    Bounds {
+        silence: election_max + rtt_ms + 250,
+        drained: DRAINED.as_millis() as u64,
+        ..Bounds::default()
+    }
 }
 
 /// Runs a seed.
@@ -129,11 +150,11 @@ pub fn run(settings: &Settings) -> Result<Outcome, Trouble> {
     let ran = runtime.block_on(simulate(settings, daemon, folder.path()));
     // Whoever watches would watch on for ever.
     runtime.shutdown_timeout(END_WITHIN);
-    let Ran { history, faults, stopped } = ran?;
+    let Ran { history, faults, chronicle, stopped } = ran?;
     let verdicts = judge(&history, bounds(settings.rtt_ms()));
     let mut report = Report::new(settings.seed, 2, faults, &history, &verdicts);
     report.stopped = stopped.map(|trouble| trouble.0);
-    report.history = folder.keep(&history, &verdicts, report.passes())?;
+    report.history = folder.keep(&history, &chronicle, &verdicts, report.passes())?;
     Ok(Outcome { report, verdicts, history })
 }
 
@@ -141,6 +162,8 @@ pub fn run(settings: &Settings) -> Result<Outcome, Trouble> {
 struct Ran {
     history: History,
     faults: BTreeMap<String, u64>,
+    /// What was made to go wrong, and when.
+    chronicle: Vec<(u64, String)>,
     stopped: Option<Trouble>,
 }
 
@@ -152,11 +175,16 @@ struct Scene {
 }
 
 impl Scene {
-    /// Founds and starts it.
-    async fn set(rtt_ms: u64, daemon: PathBuf, folder: &Path) -> Result<Self, Trouble> {
+    /// Founds and starts it; `settings` are added to each node.toml.
+    async fn set(
+        rtt_ms: u64,
+        daemon: PathBuf,
+        folder: &Path,
+        settings: &str,
+    ) -> Result<Self, Trouble> {
         let net = Arc::new(Net::lay(Duration::from_millis(rtt_ms)).await?);
         let word = profile(rtt_ms).word();
-        let cluster = Arc::new(Cluster::found(daemon, folder, word, SETTINGS)?);
+        let cluster = Arc::new(Cluster::found(daemon, folder, word, settings)?);
         for node in nodes() {
             cluster.start(node)?;
         }
@@ -168,12 +196,13 @@ impl Scene {
 
 async fn simulate(settings: &Settings, daemon: PathBuf, folder: &Path) -> Result<Ran, Trouble> {
     let rtt_ms = settings.rtt_ms();
-    let Scene { cluster, net, door } = Scene::set(rtt_ms, daemon, folder).await?;
+    let Scene { cluster, net, door } = Scene::set(rtt_ms, daemon, folder, SETTINGS).await?;
     let began = LogTime(SystemClock.now_ms());
     let recorder = Recorder::on::<TokioRuntime>(began);
     let site = |node| SiteId::new(CITIES[city_of(node)]).expect("a proper name");
     let plan = Plan {
         busy: settings.busy,
+        pace: pace(rtt_ms),
         ..Plan::new(settings.seed, nodes().map(|n| (NodeId(n), site(n))).collect(), door::admin())
     };
     let injector = Injector { cluster, net, door: door.clone(), recorder: recorder.clone() };
@@ -212,7 +241,8 @@ async fn simulate(settings: &Settings, daemon: PathBuf, folder: &Path) -> Result
         };
         stopped = read.err();
     }
-    Ok(Ran { history, faults: injected.faults, stopped })
+    let Injected { faults, chronicle, .. } = injected;
+    Ok(Ran { history, faults, chronicle, stopped })
 }
 
 /// How all nodes are once they are equally far, or when that takes too long.

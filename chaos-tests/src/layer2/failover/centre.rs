@@ -1,12 +1,13 @@
 //! The load: agents of all cities in sessions as desktops open them, and front ends that put contacts
 //! in, each at a node of its own city.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use acd::channel::{Channel, Channels};
-use acd::command::{Command, ConfigCommand, ContactCommand, Enqueue, SiteCommand, Submission};
+use acd::command::{Command, ConfigCommand, ContactCommand, Enqueue, HeldContact, SiteCommand, Submission};
 use acd::config::{
     AgentConfig, Assignment, Capacity, Grade, Priority, QueueConfig, Requirements, ReturnMode,
     SiteConfig,
@@ -38,6 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a front end asks again for what must be done.
 const TRIES: u32 = 60;
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
+/// Contacts that a front end claims when its streams are open again: the last that it put in.
+const HELD_MAX: usize = 500;
 /// How long everybody may take to be served in the end.
 const SERVED_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -120,17 +123,31 @@ impl Floor {
         None
     }
 
+    /// Opens a front end's streams at the nodes of its city, and claims what it has.
+    async fn attach(&self, principal: &PrincipalId, city: usize, held: &VecDeque<ContactId>) {
+        let own = nodes_from(city);
+        let mut all: Vec<ContactCommand> = nodes_of(city)
+            .into_iter()
+            .map(|node| ContactCommand::Attach { ingress: principal.clone(), node: NodeId(node) })
+            .collect();
+        let claim = |contact: &ContactId| HeldContact { contact: contact.clone(), token: None };
+        if !held.is_empty() {
+            all.push(ContactCommand::Reattach { contacts: held.iter().map(claim).collect() });
+        }
+        for command in all {
+            let submission = Submission::new(principal.clone(), command.into());
+            let _recorded = self.insist(principal.as_str(), &own, submission).await;
+        }
+    }
+
     /// A front end that goes on until it is over.
-    async fn front_end(self, city: usize) {
+    async fn front_end(self, city: usize, mut homeward: watch::Receiver<u64>) {
         let name = format!("edge-{}", CITIES[city]);
         // Names of cities are slugs.
         let Ok(principal) = principal(&name) else { return };
         let own = nodes_from(city);
-        for node in nodes_of(city) {
-            let attach = ContactCommand::Attach { ingress: principal.clone(), node: NodeId(node) };
-            let attach = Submission::new(principal.clone(), attach.into());
-            let _recorded = self.insist(&name, &own, attach).await;
-        }
+        let mut held = VecDeque::new();
+        self.attach(&principal, city, &held).await;
         let every = Duration::from_micros(1_000_000 * CITIES.len() as u64 / CONTACTS_PER_SECOND);
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -138,8 +155,18 @@ impl Floor {
         while !self.is_over.load(Ordering::Relaxed) {
             ticks.tick().await;
             while calls.try_join_next().is_some() {}
+            // With the nodes of its city its streams were lost.
+            if homeward.has_changed().unwrap_or(false) {
+                homeward.mark_unchanged();
+                self.attach(&principal, city, &held).await;
+            }
             let number = self.number.fetch_add(1, Ordering::Relaxed);
-            let Some(enqueue) = contact(&principal, number) else { return };
+            let Ok(id) = ContactId::new(&format!("{principal}:{number}")) else { return };
+            let Some(enqueue) = contact(&principal, id.clone()) else { return };
+            if held.len() == HELD_MAX {
+                held.pop_front();
+            }
+            held.push_back(id);
             let (floor, name, own) = (self.clone(), name.clone(), own.clone());
             calls.spawn(async move {
                 let _recorded = floor.insist(&name, &own, enqueue).await;
@@ -149,10 +176,10 @@ impl Floor {
     }
 }
 
-/// A contact of a front end, whose name it begins with.
-fn contact(ingress: &PrincipalId, number: u64) -> Option<Submission> {
+/// A contact of a front end, whose name its id begins with.
+fn contact(ingress: &PrincipalId, contact: ContactId) -> Option<Submission> {
     let enqueue = Enqueue {
-        contact: ContactId::new(&format!("{ingress}:{number}")).ok()?,
+        contact,
         queue: QueueId::new(QUEUE).ok()?,
         channel: CHANNEL,
         priority: Priority::default(),
@@ -221,7 +248,7 @@ impl Load {
         }
         let mut front_ends = JoinSet::new();
         for city in 0..CITIES.len() {
-            front_ends.spawn(floor.clone().front_end(city));
+            front_ends.spawn(floor.clone().front_end(city, homeward.clone()));
         }
         Ok(Self { floor, front_ends, _sessions: sessions, at_home, go_home })
     }

@@ -27,7 +27,7 @@ pub use self::times::Times;
 use self::times::{Loss, Notes};
 use super::inject::{Injector, Silence};
 use super::net::{CITIES, city_of, nodes_of};
-use super::{Ran, Scene, Trouble, assemble, bounds, daemon, kept, look, observe};
+use super::{Ran, SETTINGS, Scene, Trouble, assemble, bounds, daemon, kept, look, observe};
 use crate::checks::judge;
 use crate::history::Recorder;
 use crate::layer1::Outcome;
@@ -97,11 +97,11 @@ pub fn measure(settings: &Settings) -> Result<(Measured, Outcome), Trouble> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ran = runtime.block_on(run(settings, daemon, folder.path()));
     runtime.shutdown_timeout(super::END_WITHIN);
-    let (Ran { history, faults, stopped }, notes) = ran?;
+    let (Ran { history, faults, chronicle, stopped }, notes) = ran?;
     let verdicts = judge(&history, bounds(settings.rtt_ms));
     let mut report = Report::new(settings.seed, 2, faults, &history, &verdicts);
     report.stopped = stopped.map(|trouble| trouble.0);
-    report.history = folder.keep(&history, &verdicts, report.passes())?;
+    report.history = folder.keep(&history, &chronicle, &verdicts, report.passes())?;
     let measured = Measured {
         rtt_ms: settings.rtt_ms,
         profile: super::profile(settings.rtt_ms).word(),
@@ -113,12 +113,20 @@ pub fn measure(settings: &Settings) -> Result<(Measured, Outcome), Trouble> {
     Ok((measured, Outcome { report, verdicts, history }))
 }
 
+/// What is noted of losses.
+#[derive(Default)]
+struct Losses {
+    silences: Vec<Silence>,
+    chronicle: Vec<(u64, String)>,
+}
+
 async fn run(
     settings: &Settings,
     daemon: PathBuf,
     folder: &Path,
 ) -> Result<(Ran, Notes), Trouble> {
-    let Scene { cluster, net, door } = Scene::set(settings.rtt_ms, daemon, folder).await?;
+    let scene = Scene::set(settings.rtt_ms, daemon, folder, SETTINGS).await?;
+    let Scene { cluster, net, door } = scene;
     let recorder = Recorder::on::<TokioRuntime>(LogTime(SystemClock.now_ms()));
     let injector = Injector { cluster, net, door: door.clone(), recorder: recorder.clone() };
     injector.one_leads().await?;
@@ -127,11 +135,11 @@ async fn run(
     let load = Load::begin(&door, &recorder, &notes).await?;
     load.all_at_home(HOME_WITHIN).await?;
 
-    let mut silences = Vec::new();
+    let mut losses = Losses::default();
     let mut lost = 0;
     let mut stopped = None;
     while lost < settings.times && stopped.is_none() {
-        match lose_once(settings, lost, &injector, &load, &notes, &mut silences).await {
+        match lose_once(settings, lost, &injector, &load, &notes, &mut losses).await {
             Ok(()) => lost += 1,
             Err(trouble) => stopped = Some(trouble),
         }
@@ -153,13 +161,14 @@ async fn run(
         let read = match ended {
             Ok(()) => {
                 let rtt_ms = settings.rtt_ms;
-                assemble::complete(&mut history, &injector.cluster, &silences, rtt_ms).await
+                assemble::complete(&mut history, &injector.cluster, &losses.silences, rtt_ms).await
             }
             Err(trouble) => Err(trouble),
         };
         stopped = read.err();
     }
-    Ok((Ran { history, faults, stopped }, notes))
+    let chronicle = losses.chronicle;
+    Ok((Ran { history, faults, chronicle, stopped }, notes))
 }
 
 /// Loses the leader's city once, and has it back.
@@ -169,7 +178,7 @@ async fn lose_once(
     injector: &Injector,
     load: &Load,
     notes: &Notes,
-    silences: &mut Vec<Silence>,
+    losses: &mut Losses,
 ) -> Result<(), Trouble> {
     // Not in step with heartbeats, which are a multiple of nothing here.
     let mut dice = crate::workload::Dice::new(settings.seed, &format!("loss {number}"));
@@ -178,8 +187,10 @@ async fn lose_once(
     let city = city_of(leader);
     let (at, at_ms) = (Instant::now(), injector.recorder.now());
     notes.lost(Loss { at, at_ms, city });
+    let what = format!("{} is lost, with node {leader}, which leads", CITIES[city]);
+    losses.chronicle.push((at_ms, what));
     match settings.how {
-        How::Kill => silences.push(injector.kill(leader, nodes_of(city))),
+        How::Kill => losses.silences.push(injector.kill(leader, nodes_of(city))),
         How::BlackHole => injector.net.cut_off(city),
     }
     let mut is_led_by = None;
@@ -191,7 +202,6 @@ async fn lose_once(
             break;
         }
     }
-    tracing::info!(number, city = CITIES[city], again_ms = at.elapsed().as_millis() as u64, "lost");
     sleep(STAYS_LOST).await;
     match settings.how {
         How::Kill => injector.start(nodes_of(city))?,
