@@ -168,8 +168,10 @@ async fn who_is_not_there_or_not_let_in_is_refused() {
     scene.proxy.heal();
     let Scene { proxy, a, front, listener, .. } = scene;
     drop(listener);
-    let mut refused =
-        TcpConnectorFrom { source: a }.connect(&front.to_string()).await.expect("the front listens");
+    let mut refused = TcpConnectorFrom { source: a }
+        .connect(&front.to_string())
+        .await
+        .expect("the front listens");
     let end = timeout(PATIENCE, refused.read(&mut [0; 1])).await.expect("in time");
     assert!(matches!(end, Err(_) | Ok(0)));
     drop(proxy);

@@ -80,9 +80,10 @@ fn date_entries(history: &mut History) {
     // Where time goes on evenly: between the beginnings of terms, and between leaps.
     let mut stretches: Vec<Vec<(u64, LogTime, Option<i64>)>> = Vec::new();
     for (index, entry) in &log.entries {
-        let is_new = entry.events.iter().any(|event| {
-            matches!(event, Event::TermStarted { .. } | Event::TimeSet { .. })
-        });
+        let is_new = entry
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::TermStarted { .. } | Event::TimeSet { .. }));
         if is_new || stretches.is_empty() {
             stretches.push(Vec::new());
         }
@@ -130,4 +131,78 @@ fn leaderless(history: &History, silences: &[Silence], rtt_ms: u64) -> Vec<(u64,
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use acd::ids::NodeId;
+    use acd::time::Millis;
+
+    use super::*;
+    use crate::history::{AppliedEntry, Run};
+
+    fn entry(index: u64, stamp: u64, leader: Option<u64>) -> ReplicaAct {
+        let term = |leader| Event::TermStarted { leader: NodeId(leader), gap: Millis(0) };
+        ReplicaAct::Applied(Arc::new(AppliedEntry {
+            index,
+            stamp: LogTime(stamp),
+            submissions: Vec::new(),
+            answers: Vec::new(),
+            events: leader.map(term).into_iter().collect(),
+            hash: 0,
+        }))
+    }
+
+    /// Node 1 leads and is killed at 3,000; node 2 begins its term at 8,000, when log time has stood
+    /// still. Entry 4 of node 1 is committed by node 2.
+    fn history() -> History {
+        let acts = vec![
+            entry(1, 1_000, Some(1)),
+            entry(2, 2_000, None),
+            entry(3, 2_500, None),
+            entry(4, 2_900, None),
+            entry(5, 3_400, Some(2)),
+            entry(6, 3_900, None),
+        ];
+        let mut history = History {
+            runs: vec![Run { node: 3, run: 0, started: 0, acts }],
+            written_at: [(1, 1_030), (2, 2_020), (3, 2_540), (4, 8_060), (5, 8_060), (6, 8_510)]
+                .into(),
+            ..History::default()
+        };
+        date_entries(&mut history);
+        history
+    }
+
+    #[test]
+    fn an_entry_was_written_as_long_after_its_stamp_as_its_neighbours() {
+        let written: Vec<_> = history().written_at.into_iter().collect();
+        let expected = [(1, 1_020), (2, 2_020), (3, 2_520), (4, 2_920), (5, 8_010), (6, 8_510)];
+        assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn nobody_leads_from_the_end_of_a_leader_to_the_term_of_the_next() {
+        let silence = |node, from, until| Silence { nodes: vec![node], from, until };
+        let lead = |silence| leaderless(&history(), &[silence], 20);
+        let from = 3_000 + 10 + silence_margin();
+        assert_eq!(lead(silence(1, 3_000, None)), [(from, 8_010)]);
+        assert_eq!(lead(silence(1, 3_000, Some(4_000))), [(from, 4_000)], "it goes on");
+        assert_eq!(lead(silence(2, 3_000, None)), [], "it did not lead");
+        assert_eq!(lead(silence(2, 8_100, None)), [], "nobody leads after it");
+    }
+
+    #[test]
+    fn what_came_after_the_last_look_is_left_out() {
+        let mut history = history();
+        let token = |index| crate::history::ResumeToken { epoch: 1, index };
+        let told = |index| Told::Entry { token: token(index), events: Arc::default() };
+        let told = vec![(9, told(4)), (9, told(5)), (9, Told::Ended)];
+        history.watches.insert("node-1".to_owned(), told);
+        leave_out_what_came_later(&mut history, 4);
+        assert_eq!(history.watches["node-1"].len(), 1);
+        assert_eq!(history.runs[0].acts.len(), 4);
+    }
 }

@@ -26,7 +26,8 @@ impl Clocks {
         fs::write(&source, SOURCE)?;
         let mut compiler = Command::new("cc");
         compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(&source);
-        let built = cfg!(target_os = "linux") && compiler.output().is_ok_and(|o| o.status.success());
+        let built =
+            cfg!(target_os = "linux") && compiler.output().is_ok_and(|o| o.status.success());
         let clocks = Self { folder: folder.to_owned(), library: built.then_some(library) };
         for node in nodes {
             clocks.set(node, 0)?;

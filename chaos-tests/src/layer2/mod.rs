@@ -14,6 +14,7 @@
 
 mod assemble;
 mod clock;
+mod closing;
 mod cluster;
 mod daemon;
 mod disk;
@@ -213,10 +214,8 @@ async fn simulate(settings: &Settings, daemon: PathBuf, folder: &Path) -> Result
     let observers = observe::observe(&door, &recorder);
     let (_, election_max) = profile(rtt_ms).timing().election_ms;
     let faults = faults::plan(settings.seed, Duration::from_millis(election_max));
-    let (injected, ()) = tokio::join!(
-        injector.carry_out(faults, settings.busy),
-        floor.serve::<TokioRuntime>()
-    );
+    let (injected, ()) =
+        tokio::join!(injector.carry_out(faults, settings.busy), floor.serve::<TokioRuntime>());
     injector.net.heal();
     recorder.healed();
     let (injected, mut stopped) = match injected {
@@ -225,6 +224,9 @@ async fn simulate(settings: &Settings, daemon: PathBuf, folder: &Path) -> Result
     };
     if stopped.is_none() {
         floor.finish::<TokioRuntime>(FINISH).await;
+        stopped = closing::write_records(&injector).await.err();
+    }
+    if stopped.is_none() {
         let looked = look(&injector).await;
         recorder.ended(looked);
     }

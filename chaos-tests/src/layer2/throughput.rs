@@ -141,11 +141,7 @@ async fn run(settings: &Settings, daemon: PathBuf, folder: &Path) -> Result<Meas
 }
 
 /// A queue that nobody serves, and a front end.
-async fn configure(
-    door: &ProcessDoor,
-    front_end: &PrincipalId,
-    city: &str,
-) -> Result<(), Trouble> {
+async fn configure(door: &ProcessDoor, front_end: &PrincipalId, city: &str) -> Result<(), Trouble> {
     let commands = || -> Result<Vec<Command>, Rejection> {
         let mut queue = QueueConfig::new(QueueId::new(QUEUE)?, Label::new(QUEUE)?);
         queue.channels = Channels::of(&[Channel::Voice]);
@@ -225,9 +221,11 @@ impl Stream {
     async fn run(self, mut client: CommandsClient<super::door::Way>) -> Result<Counted, Trouble> {
         let trouble = |why: String| Trouble(format!("a stream of commands: {why}"));
         let (requests, waiting) = mpsc::channel(self.slots as usize + 1);
-        let sent = stream::unfold(waiting, |mut waiting| async move {
-            Some((waiting.recv().await?, waiting))
-        });
+        let sent =
+            stream::unfold(
+                waiting,
+                |mut waiting| async move { Some((waiting.recv().await?, waiting)) },
+            );
         let now = Instant::now();
         let slot = || Slot { sent: now, contacts: 0, is_in: false };
         let mut slots: Vec<Slot> = (0..self.slots).map(|_| slot()).collect();

@@ -12,5 +12,6 @@ pub use clock::{SystemClock, WallClock};
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use keeper::Keeper;
 pub use network::{
-    Accepted, BoxByteStream, ByteStream, Connector, Listener, TcpAcceptor, TcpConnector, TcpConnectorFrom,
+    Accepted, BoxByteStream, ByteStream, Connector, Listener, TcpAcceptor, TcpConnector,
+    TcpConnectorFrom,
 };

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use acd::channel::{Channel, Channels};
-use acd::command::{Command, ConfigCommand, ContactCommand, Enqueue, HeldContact, SiteCommand, Submission};
+use acd::command::{
+    Command, ConfigCommand, ContactCommand, Enqueue, HeldContact, SiteCommand, Submission,
+};
 use acd::config::{
     AgentConfig, Assignment, Capacity, Grade, Priority, QueueConfig, Requirements, ReturnMode,
     SiteConfig,
@@ -278,15 +280,6 @@ impl Load {
         while Instant::now() < until {
             let looked = self.floor.door.contacts(1).await;
             if looked.is_some_and(|(_, contacts)| contacts.is_empty()) {
-                // A write after everything, by which it is seen that the cluster takes any.
-                let site = SiteConfig::new(
-                    SiteId::new(CITIES[0]).expect("a proper name"),
-                    Label::new(CITIES[0]).expect("a proper name"),
-                );
-                let put = SiteCommand::Put { config: site, expected: None };
-                let everywhere: Vec<_> = nodes().collect();
-                let put = Submission::new(admin(), put.into());
-                let _recorded = self.floor.insist("administrator", &everywhere, put).await;
                 return;
             }
             sleep(LOOK_EVERY).await;

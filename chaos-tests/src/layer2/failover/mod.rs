@@ -13,6 +13,7 @@ mod centre;
 mod session;
 mod times;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,7 +28,9 @@ pub use self::times::Times;
 use self::times::{Loss, Notes};
 use super::inject::{Injector, Silence};
 use super::net::{CITIES, city_of, nodes_of};
-use super::{Ran, SETTINGS, Scene, Trouble, assemble, bounds, daemon, kept, look, observe};
+use super::{
+    Ran, SETTINGS, Scene, Trouble, assemble, bounds, closing, daemon, kept, look, observe,
+};
 use crate::checks::judge;
 use crate::history::Recorder;
 use crate::layer1::Outcome;
@@ -37,6 +40,8 @@ use crate::report::Report;
 const OFFER_WITHIN: Duration = Duration::from_secs(30);
 /// How long the city stays lost after that.
 const STAYS_LOST: Duration = Duration::from_secs(1);
+/// How long the load goes on after everything is healed for good.
+const GOES_ON: Duration = Duration::from_secs(1);
 /// How long everybody may take to be at home again.
 const HOME_WITHIN: Duration = Duration::from_secs(60);
 /// How long the load goes on before a city is lost: at least this, at most twice.
@@ -120,11 +125,7 @@ struct Losses {
     chronicle: Vec<(u64, String)>,
 }
 
-async fn run(
-    settings: &Settings,
-    daemon: PathBuf,
-    folder: &Path,
-) -> Result<(Ran, Notes), Trouble> {
+async fn run(settings: &Settings, daemon: PathBuf, folder: &Path) -> Result<(Ran, Notes), Trouble> {
     let scene = Scene::set(settings.rtt_ms, daemon, folder, SETTINGS).await?;
     let Scene { cluster, net, door } = scene;
     let recorder = Recorder::on::<TokioRuntime>(LogTime(SystemClock.now_ms()));
@@ -146,8 +147,13 @@ async fn run(
     }
     injector.net.heal();
     recorder.healed();
+    // Whether it takes any writes is seen by what comes in now.
+    sleep(GOES_ON).await;
     load.end().await;
-    let mut faults = std::collections::BTreeMap::new();
+    if stopped.is_none() {
+        stopped = closing::write_records(&injector).await.err();
+    }
+    let mut faults = BTreeMap::new();
     let name = match settings.how {
         How::Kill => "kill_city",
         How::BlackHole => "black_hole",

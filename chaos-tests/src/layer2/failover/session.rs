@@ -1,14 +1,14 @@
 //! A desktop that does what all do: takes what it is offered, talks a little, is done; and opens its
 //! session anew, at home first, when it is lost.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use acd::ids::{ContactId, OfferToken, PrincipalId};
 use futures::stream;
 use proto::api::v1::desktop_client::DesktopClient;
-use proto::api::v1::desktop_event::{Event, Item, Stage};
+use proto::api::v1::desktop_event::{Answered, Event, Item, Stage};
 use proto::api::v1::desktop_request::{Open, Ready, Request};
 use proto::api::v1::{DesktopEvent, DesktopRequest};
 use proto::stored::v1::WorkCommand;
@@ -29,6 +29,9 @@ const AGAIN_AFTER: Duration = Duration::from_millis(100);
 const TALK: Duration = Duration::from_millis(300);
 /// Requests on their way: far below what a session may have.
 const REQUESTS: usize = 32;
+
+/// The tag of the first request of a session.
+const READY: u64 = 1;
 
 /// An agent's place.
 pub(super) struct Desk {
@@ -68,9 +71,11 @@ impl Desk {
         let (requests, waiting) = mpsc::channel(REQUESTS);
         let open = Request::Open(Open { agent: self.agent.as_str().to_owned() });
         ask(&requests, 0, open).await;
-        let sent = stream::unfold(waiting, |mut waiting| async move {
-            Some((waiting.recv().await?, waiting))
-        });
+        let sent =
+            stream::unfold(
+                waiting,
+                |mut waiting| async move { Some((waiting.recv().await?, waiting)) },
+            );
         let mut client = DesktopClient::with_origin(way, origin());
         let Ok(Ok(events)) = timeout(OPEN_WITHIN, client.session(sent)).await else {
             return false;
@@ -84,8 +89,14 @@ impl Desk {
         let city = city_of(node);
         self.is_home.send_replace(city == self.city);
         self.homeward.mark_unchanged();
-        ask(&requests, 1, Request::Ready(Ready {})).await;
-        let mut jobs = Jobs { requests, known: BTreeSet::new(), tag: 1, talks: JoinSet::new() };
+        ask(&requests, READY, Request::Ready(Ready {})).await;
+        let mut jobs = Jobs {
+            requests,
+            known: BTreeSet::new(),
+            tag: READY,
+            asked: BTreeMap::from([(READY, Request::Ready(Ready {}))]),
+            talks: JoinSet::new(),
+        };
         for item in &all.items {
             jobs.take_up(item);
         }
@@ -106,6 +117,9 @@ impl Desk {
                 }
                 Ok(Some(DesktopEvent { event: Some(Event::Ended(_)), .. }) | None) | Err(_) => {
                     return false;
+                }
+                Ok(Some(DesktopEvent { event: Some(Event::Answered(answered)), .. })) => {
+                    jobs.hear(answered);
                 }
                 Ok(Some(_)) => {}
             }
@@ -136,6 +150,8 @@ struct Jobs {
     /// What was asked for, so that it is asked once.
     known: BTreeSet<(u64, i32)>,
     tag: u64,
+    /// What was asked and not yet answered, by tag.
+    asked: BTreeMap<u64, Request>,
     /// Conversations end with the session.
     talks: JoinSet<()>,
 }
@@ -146,28 +162,48 @@ impl Jobs {
         if !self.known.insert((item.token, item.stage)) {
             return;
         }
-        self.tag += 1;
-        let (requests, tag) = (self.requests.clone(), self.tag);
         let (contact, token) = (item.contact.clone(), item.token);
         match item.stage() {
             Stage::Offered => {
-                self.talks.spawn(async move {
-                    let accept = Command::Accept(Accept { contact, token });
-                    ask(&requests, tag, work_request(accept)).await;
-                });
+                self.later(Duration::ZERO, Command::Accept(Accept { contact, token }));
             }
             Stage::Accepted | Stage::Connected | Stage::Held | Stage::WrapUp => {
-                self.talks.spawn(async move {
-                    sleep(TALK).await;
-                    let complete = Complete { contact, token, disposition: None, resolved: None };
-                    ask(&requests, tag, work_request(Command::Complete(complete))).await;
-                });
+                let complete = Complete { contact, token, disposition: None, resolved: None };
+                self.later(TALK, Command::Complete(complete));
             }
             Stage::Unspecified => {}
         }
     }
-}
 
-fn work_request(command: Command) -> Request {
-    Request::Work(WorkCommand { command: Some(command) })
+    /// Asks for something after a while.
+    fn later(&mut self, after: Duration, command: Command) {
+        self.tag += 1;
+        let request = Request::Work(WorkCommand { command: Some(command) });
+        self.asked.insert(self.tag, request.clone());
+        self.send(after, self.tag, request);
+    }
+
+    fn send(&mut self, after: Duration, tag: u64, request: Request) {
+        let requests = self.requests.clone();
+        self.talks.spawn(async move {
+            sleep(after).await;
+            ask(&requests, tag, request).await;
+        });
+    }
+
+    /// What is not known to be in the log is asked again: while nobody leads nothing else comes of it.
+    fn hear(&mut self, answered: Answered) {
+        use proto::api::v1::answer::Answer::{Committed, Refused};
+        let Answered { tag, answer } = answered;
+        match answer.and_then(|answer| answer.answer) {
+            Some(Committed(_) | Refused(_)) => {
+                self.asked.remove(&tag);
+            }
+            _ => {
+                if let Some(request) = self.asked.get(&tag).cloned() {
+                    self.send(AGAIN_AFTER, tag, request);
+                }
+            }
+        }
+    }
 }

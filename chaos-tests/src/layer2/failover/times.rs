@@ -107,9 +107,8 @@ impl Notes {
             }
         }
         let time = |loss: &Loss| {
-            let next = |(_, at_ms, city): &&(u64, u64, usize)| {
-                *at_ms >= loss.at_ms && *city != loss.city
-            };
+            let next =
+                |(_, at_ms, city): &&(u64, u64, usize)| *at_ms >= loss.at_ms && *city != loss.city;
             let (term, ..) = terms.iter().find(next)?;
             let counts = inner.offers.iter().filter(|offer| {
                 let index = made.get(&(offer.contact.clone(), offer.token));
@@ -211,7 +210,8 @@ mod tests {
             ..History::default()
         };
         let times = notes.times(&history);
-        let expected = Times { worst_ms: Some(450), median_ms: Some(450), each_ms: vec![Some(450)] };
+        let expected =
+            Times { worst_ms: Some(450), median_ms: Some(450), each_ms: vec![Some(450)] };
         assert_eq!(times, expected);
 
         // Without a next leader there is no time, and no worst one.
