@@ -132,6 +132,13 @@ impl<RT: AsyncRuntime> Peers<RT> {
         channels.retain(|node, _| self.shared.directory.get(*node).is_some());
     }
 
+    /// Keeps the connection for log entries and commands open, although only who leads sends entries, and
+    /// only to a leader are commands passed on: whoever leads next, nobody has to dial first. At a round
+    /// trip of 80 ms that is a quarter of a second of a failover, twice.
+    pub fn keep_ready(&self, node: NodeId, member: &Member) {
+        self.channels(node, member).log.connect_ahead();
+    }
+
     /// For short questions to a peer.
     pub fn urgent(&self, node: NodeId, member: &Member) -> Grpc<Channel<RT>> {
         grpc(self.channels(node, member).urgent)

@@ -59,8 +59,8 @@ impl Neighbours {
         heard.iter().map(|(node, (reading, age))| (*node, (*reading, age()))).collect()
     }
 
-    /// Asks all peers at once, and keeps what those said that answered. `applied`: the last index
-    /// that this node applied.
+    /// Asks all peers at once, keeps connections to them ready, and keeps what those said that
+    /// answered. `applied`: the last index that this node applied.
     pub(crate) async fn ask<RT: AsyncRuntime>(
         &self,
         peers: &Peers<RT>,
@@ -69,6 +69,7 @@ impl Neighbours {
         applied: u64,
     ) {
         let questions = directory.others().into_iter().map(|(node, member)| {
+            peers.keep_ready(node, &member);
             let mut peer = peers.urgent(node, &member);
             let (wall, removed) = (wall.clone(), self.removed.clone());
             async move {

@@ -133,6 +133,16 @@ impl<RT: AsyncRuntime> Channel<RT> {
         let connection = Mutex::new(Connection::Closed);
         Self { shared: Arc::new(Shared { dial, timer, connection }) }
     }
+
+    /// Connects unless it is connected, and waits for nothing: a call that comes later need not wait
+    /// for the round trips of TCP, TLS and HTTP/2.
+    pub fn connect_ahead(&self) {
+        let shared = self.shared.clone();
+        drop(RT::spawn(async move {
+            // Whether it can be reached is for the call to say that needs it.
+            let _ = shared.connection().await;
+        }));
+    }
 }
 
 impl<RT: AsyncRuntime> Shared<RT> {

@@ -177,8 +177,8 @@ mod tests {
         }))
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_offer_of_the_lost_leader_that_comes_late_does_not_count() {
+    #[test]
+    fn an_offer_of_the_lost_leader_that_comes_late_does_not_count() {
         let notes = Notes::new();
         let at = Instant::now();
         // Kyiv, with nodes 1 and 4; lviv has 2 and 5.
