@@ -86,9 +86,12 @@ impl State {
     }
 }
 
+/// Wires by their ends: from, to.
+type ByEnds = BTreeMap<(IpAddr, IpAddr), Arc<State>>;
+
 /// The wires between all hosts. Clones share them.
 #[derive(Clone, Debug, Default)]
-struct Wires(Arc<Mutex<BTreeMap<(IpAddr, IpAddr), Arc<State>>>>);
+struct Wires(Arc<Mutex<ByEnds>>);
 
 impl Wires {
     fn between(&self, from: IpAddr, to: IpAddr) -> Arc<State> {

@@ -194,14 +194,14 @@ mod tests {
         };
         receive(5, 1, 1, "late", 1);
         receive(430, 0, 1, "there", 2);
-        receive(440, 1, 0, "from there", 3);
+        receive(440, 1, 0, "from-there", 3);
         receive(450, 1, 2, "elsewhere", 4);
         receive(460, 2, 2, "later", 5);
         let term = Event::TermStarted { leader: NodeId(2), gap: Millis(400) };
         let acts = vec![
             entry(7, vec![offered("late", 1)]),
             entry(8, vec![term]),
-            entry(9, vec![offered("there", 2), offered("from there", 3)]),
+            entry(9, vec![offered("there", 2), offered("from-there", 3)]),
             entry(10, vec![offered("elsewhere", 4), offered("later", 5)]),
         ];
         let mut history = History {
