@@ -1,5 +1,7 @@
 //! Connections to other nodes come from the address that `source` names.
 
+#![allow(clippy::disallowed_methods, reason = "a test runs on this machine's clocks")]
+
 use std::net::IpAddr;
 use std::time::Duration;
 
