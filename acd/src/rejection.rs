@@ -213,6 +213,12 @@ pub enum Rejection {
         /// The one asked for.
         to: u32,
     },
+    /// The leader does not hand over.
+    #[error("the leader stays: {why}")]
+    LeaderStays {
+        /// Why.
+        why: Box<str>,
+    },
     /// Time would go back.
     #[error("log time never goes back")]
     TimeGoesBack,
@@ -332,6 +338,7 @@ impl Rejection {
             Self::AgentBusy { .. } => "agent-busy",
             Self::WrongSiteState { .. } => "wrong-site-state",
             Self::WrongVersion { .. } => "wrong-version",
+            Self::LeaderStays { .. } => "leader-stays",
             Self::TimeGoesBack => "time-goes-back",
             Self::NotAReplay => "not-a-replay",
             Self::NotFirst => "not-first",
@@ -394,7 +401,8 @@ mod tests {
             R::StaleSession { .. } => R::AgentBusy { agent: text() },
             R::AgentBusy { .. } => R::WrongSiteState { site: text(), state: "lost" },
             R::WrongSiteState { .. } => R::WrongVersion { now: 1, next: 2, to: 3 },
-            R::WrongVersion { .. } => R::TimeGoesBack,
+            R::WrongVersion { .. } => R::LeaderStays { why: "x".into() },
+            R::LeaderStays { .. } => R::TimeGoesBack,
             R::TimeGoesBack => R::NotAReplay,
             R::NotAReplay => R::NotFirst,
             R::NotFirst => R::TokenUnknown,

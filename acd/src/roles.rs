@@ -133,6 +133,7 @@ fn cluster_roles(command: &Command) -> Roles {
             Roles::of(&[Role::Gateway, Role::Operator, Role::Node])
         }
         Command::Cluster(C::RaiseVersion { .. }) => Roles::of(&[Role::Admin]),
+        Command::Cluster(C::TransferLeader { .. }) => Roles::of(&[Role::Operator, Role::Admin]),
         _ => Roles::of(&[Role::Node]),
     }
 }
@@ -172,6 +173,7 @@ pub fn is_administration(command: &Command) -> bool {
                 ClusterCommand::Init { .. }
                     | ClusterCommand::SetTime { .. }
                     | ClusterCommand::RaiseVersion { .. }
+                    | ClusterCommand::TransferLeader { .. }
             )
         }
         Command::Contact(c) => {

@@ -74,7 +74,7 @@ fn what_a_full_entry_leaves_over_comes_before_commands_on_it() {
 /// What must occur in sequences, by kind. Not here: refusals of bytes and texts, which are parsed
 /// at the edge, and of snapshots, and two that take luck: `last-voter` and `address-taken`.
 const REACHABLE: &[(&str, &str)] = &[
-    ("carried out", "Init Tick TermStarted SetTime AdvanceTo Checkpoint"),
+    ("carried out", "Init Tick TermStarted SetTime AdvanceTo Checkpoint TransferLeader"),
     ("carried out", "Enqueue HangUp Bridged BridgeFailed RequestCallback SetRecording RecordCsat"),
     ("carried out", "Attach Detach Reattach Move Remove"),
     ("carried out", "Accept Decline Hold Retrieve End Complete SetDisposition Transfer Consult"),

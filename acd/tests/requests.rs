@@ -2,8 +2,9 @@
 
 mod scene;
 
-use acd::command::{Command, ConfigCommand, Request, Submission};
-use acd::ids::{RequestId, Revision};
+use acd::command::{ClusterCommand, Command, ConfigCommand, LeaderChoice, Request, Submission};
+use acd::event::Event;
+use acd::ids::{NodeId, RequestId, Revision};
 use acd::limits;
 use acd::rejection::Rejection;
 use acd::reply::Reply;
@@ -165,4 +166,47 @@ fn what_customers_and_agents_do_is_not_administration() {
     let agent = agent("anna");
     s.must("olena", acd::command::AgentCommand::ForceLogOut { agent });
     assert_eq!(s.audit().len(), acts + 1);
+}
+
+#[test]
+fn a_lead_that_is_to_move_is_in_the_audit_trail_with_what_came_of_it() {
+    let mut s = Scene::new();
+    let wish = |to, stays| ClusterCommand::TransferLeader { to, stays };
+    let node = |n| LeaderChoice::Node(NodeId(n));
+    assert_eq!(s.must("olena", wish(node(1), None)), Reply::Done);
+    let why = "node 1 does not answer";
+    let refused = s.refused("olena", wish(node(1), Some(label(why))));
+    assert_eq!(
+        (refused.code(), refused.to_string()),
+        ("leader-stays", format!("the leader stays: {why}"))
+    );
+    assert_eq!(s.refused("olena", wish(node(9), Some(label(why)))).code(), "unknown");
+    let nowhere = LeaderChoice::NotSite(site("nowhere"));
+    assert_eq!(s.refused("olena", wish(nowhere, None)).code(), "unknown");
+    assert_eq!(s.refused("node-1", wish(node(1), None)).code(), "not-permitted");
+    let audited = s.events.iter().filter_map(|event| match event {
+        Event::Audit(record) => match &record.command {
+            Command::Cluster(ClusterCommand::TransferLeader { .. }) => {
+                Some(record.refused.as_ref().map_or("done", |refused| refused.code()))
+            }
+            _ => None,
+        },
+        _ => None,
+    });
+    let audited: Vec<_> = audited.collect();
+    assert_eq!(audited, ["done", "leader-stays", "unknown", "unknown", "not-permitted"]);
+}
+
+#[test]
+fn a_choice_of_leaders_knows_who_is_meant() {
+    let (kyiv, lviv) = (site("kyiv"), site("lviv"));
+    let at_kyiv = |choice: LeaderChoice| choice.is(NodeId(1), Some(&kyiv));
+    assert!(at_kyiv(LeaderChoice::Node(NodeId(1))) && !at_kyiv(LeaderChoice::Node(NodeId(2))));
+    assert!(
+        at_kyiv(LeaderChoice::NotNode(NodeId(2))) && !at_kyiv(LeaderChoice::NotNode(NodeId(1)))
+    );
+    assert!(
+        at_kyiv(LeaderChoice::Site(kyiv.clone())) && !at_kyiv(LeaderChoice::Site(lviv.clone()))
+    );
+    assert!(at_kyiv(LeaderChoice::NotSite(lviv)) && !at_kyiv(LeaderChoice::NotSite(kyiv.clone())));
 }

@@ -32,7 +32,7 @@ macro_rules! table {
 }
 
 use acd::command::{
-    AgentCommand as A, ClusterCommand as L, ConfigCommand as G, ContactCommand as K,
+    AgentCommand as A, ClusterCommand as L, ConfigCommand as G, ContactCommand as K, LeaderChoice,
     SiteCommand as S, WorkCommand as W,
 };
 use acd::command::{Command, Command as C, Submission};
@@ -67,6 +67,8 @@ table! {
     // The leader, on its own account.
     C::Cluster(L::Tick) => L::Tick => [Node];
     C::Cluster(L::RaiseVersion { .. }) => L::RaiseVersion { to: 9 } => [Admin];
+    C::Cluster(L::TransferLeader { .. }) =>
+        L::TransferLeader { to: LeaderChoice::Node(NODE), stays: None } => [Operator, Admin];
     C::Cluster(L::TermStarted { .. }) => L::TermStarted { leader: NODE, gap: Millis(0) } => [Node];
     C::Cluster(L::SetTime { .. }) => L::SetTime { to: at(9_999) } => [Node];
     C::Cluster(L::Checkpoint { .. }) => L::Checkpoint { about: 0, votes: vec![] } => [Node];

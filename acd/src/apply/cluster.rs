@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::Outcome;
 use crate::centre::Centre;
-use crate::command::{CheckpointVote, ClusterCommand};
+use crate::command::{CheckpointVote, ClusterCommand, LeaderChoice};
 use crate::config::SiteConfig;
 use crate::event::{Event, ObjectKind};
 use crate::ids::{PrincipalId, Revision, SiteId};
@@ -54,6 +54,7 @@ impl Centre {
             }
             ClusterCommand::Checkpoint { about, votes } => self.take_checkpoint(about, &votes),
             ClusterCommand::RaiseVersion { to } => self.raise_version(to),
+            ClusterCommand::TransferLeader { to, stays } => self.transfer_leader(&to, stays),
         }
     }
 
@@ -71,6 +72,22 @@ impl Centre {
             self.events.push(Event::VersionUnknown { to });
         }
         Ok(Reply::Done)
+    }
+
+    /// For the audit trail, which has every act of administration with what came of it.
+    fn transfer_leader(&self, to: &LeaderChoice, stays: Option<Label>) -> Outcome {
+        match to {
+            LeaderChoice::Node(node) | LeaderChoice::NotNode(node) => {
+                self.find_node(*node)?;
+            }
+            LeaderChoice::Site(site) | LeaderChoice::NotSite(site) => {
+                self.find_site(site)?;
+            }
+        }
+        match stays {
+            None => Ok(Reply::Done),
+            Some(why) => Err(Rejection::LeaderStays { why: why.as_str().into() }),
+        }
     }
 
     fn init(&mut self, cluster: Label, site: SiteId, admin: PrincipalId, replay: bool) -> Outcome {

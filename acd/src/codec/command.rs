@@ -7,10 +7,10 @@ use proto::stored::v1;
 use super::stored::{Stored, no_choice, required, stored_messages};
 use crate::command::{
     AgentCommand, CheckpointVote, ClusterCommand, Command, ConfigCommand, ContactCommand, Enqueue,
-    HeldContact, Request, SiteCommand, Submission, TransferTarget, WorkCommand,
+    HeldContact, LeaderChoice, Request, SiteCommand, Submission, TransferTarget, WorkCommand,
 };
 use crate::config::{Requirement, Requirements, in_range, limit, normalise_requirements};
-use crate::ids::{AgentId, QueueId};
+use crate::ids::{AgentId, NodeId, QueueId, SiteId};
 use crate::limits;
 use crate::rejection::Rejection;
 use crate::time::{LogTime, Millis};
@@ -127,8 +127,33 @@ stored_commands! {
         AdvanceTo { ; to as to_ms }
         Checkpoint { about, votes => limited_votes }
         RaiseVersion { to }
+        TransferLeader { to, stays }
     }
 }
+
+impl Stored<v1::LeaderChoice> for LeaderChoice {
+    fn to_stored(&self) -> v1::LeaderChoice {
+        use v1::leader_choice::Choice;
+        let choice = match self {
+            Self::Node(node) => Choice::Node(node.to_stored()),
+            Self::Site(site) => Choice::Site(site.to_stored()),
+            Self::NotNode(node) => Choice::NotNode(node.to_stored()),
+            Self::NotSite(site) => Choice::NotSite(site.to_stored()),
+        };
+        v1::LeaderChoice { choice: Some(choice) }
+    }
+
+    fn from_stored(stored: v1::LeaderChoice, _: &'static str) -> Result<Self, Rejection> {
+        use v1::leader_choice::Choice;
+        Ok(match stored.choice.ok_or_else(|| no_choice("LeaderChoice.choice"))? {
+            Choice::Node(node) => Self::Node(NodeId(node)),
+            Choice::Site(site) => Self::Site(SiteId::new(&site)?),
+            Choice::NotNode(node) => Self::NotNode(NodeId(node)),
+            Choice::NotSite(site) => Self::NotSite(SiteId::new(&site)?),
+        })
+    }
+}
+required!(LeaderChoice);
 
 stored_messages! {
     CheckpointVote { node, hash }

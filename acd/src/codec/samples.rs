@@ -8,7 +8,7 @@ use proto::stored::v1;
 use crate::channel::{Channel, Channels, Media, Medium};
 use crate::command::{
     AgentCommand, CheckpointVote, ClusterCommand, Command, ConfigCommand, ContactCommand, Enqueue,
-    HeldContact, Request, SiteCommand, Submission, TransferTarget, WorkCommand,
+    HeldContact, LeaderChoice, Request, SiteCommand, Submission, TransferTarget, WorkCommand,
 };
 use crate::config::{
     AgentConfig, Assignment, Calendar, Capacity, Grade, HeadStart, Interval, Overflow, Priority,
@@ -45,7 +45,8 @@ macro_rules! variants {
 
 variants! {
     Cluster(ClusterCommand) {
-        Init, Tick, TermStarted, SetTime, AdvanceTo, Checkpoint, RaiseVersion
+        Init, Tick, TermStarted, SetTime, AdvanceTo, Checkpoint, RaiseVersion,
+        TransferLeader
     }
     Contact(ContactCommand) {
         Enqueue, HangUp, Bridged, BridgeFailed, RequestCallback, SetRecording, RecordCsat, Attach,
@@ -175,6 +176,10 @@ fn cluster() -> Vec<ClusterCommand> {
         C::Checkpoint { about: 9, votes: vec![vote(1, u128::MAX - 1), vote(2, 0)] },
         C::Checkpoint { about: 0, votes: vec![] },
         C::RaiseVersion { to: 2 },
+        C::TransferLeader { to: LeaderChoice::Node(NodeId(3)), stays: Some(label()) },
+        C::TransferLeader { to: LeaderChoice::Site(site()), stays: None },
+        C::TransferLeader { to: LeaderChoice::NotNode(NodeId(3)), stays: None },
+        C::TransferLeader { to: LeaderChoice::NotSite(site()), stays: None },
     ]
 }
 

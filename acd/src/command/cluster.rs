@@ -1,6 +1,7 @@
 //! What the leader writes into the log on its own account.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::ids::{NodeId, PrincipalId, SiteId};
 use crate::text::Label;
@@ -13,6 +14,42 @@ pub struct CheckpointVote {
     pub node: NodeId,
     /// Its hash.
     pub hash: u128,
+}
+
+/// Who should lead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeaderChoice {
+    /// This node.
+    Node(NodeId),
+    /// A node of this site.
+    Site(SiteId),
+    /// Any node but this one.
+    NotNode(NodeId),
+    /// A node of any site but this one.
+    NotSite(SiteId),
+}
+
+impl LeaderChoice {
+    /// Whether a node at a site is such a one. `site`: none if the node has none.
+    pub fn is(&self, node: NodeId, site: Option<&SiteId>) -> bool {
+        match self {
+            Self::Node(wanted) => *wanted == node,
+            Self::Site(wanted) => site == Some(wanted),
+            Self::NotNode(unwanted) => *unwanted != node,
+            Self::NotSite(unwanted) => site != Some(unwanted),
+        }
+    }
+}
+
+impl fmt::Display for LeaderChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(node) => write!(f, "node {}", node.0),
+            Self::Site(site) => write!(f, "a node of {site}"),
+            Self::NotNode(node) => write!(f, "another node than {}", node.0),
+            Self::NotSite(site) => write!(f, "a node of another site than {site}"),
+        }
+    }
 }
 
 /// Time, gaps, checkpoints.
@@ -63,5 +100,14 @@ pub enum ClusterCommand {
     RaiseVersion {
         /// The version after the present one.
         to: u32,
+    },
+    /// An operator wants another node to lead. The leader writes it before it hands over: who
+    /// leads is Raft's matter, and this changes nothing but the audit trail.
+    TransferLeader {
+        /// Who should lead.
+        to: LeaderChoice,
+        /// Why the leader stays: the command is refused with these words. None: it hands over once
+        /// this is committed, unless such a node leads already.
+        stays: Option<Label>,
     },
 }

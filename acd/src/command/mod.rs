@@ -8,7 +8,7 @@ mod site;
 mod work;
 
 pub use agent::AgentCommand;
-pub use cluster::{CheckpointVote, ClusterCommand};
+pub use cluster::{CheckpointVote, ClusterCommand, LeaderChoice};
 pub use config::ConfigCommand;
 pub(crate) use config::Subject;
 pub use contact::{ContactCommand, Enqueue, HeldContact};

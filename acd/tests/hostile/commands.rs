@@ -1,7 +1,8 @@
 //! The next entry, by chance, from what is true now: mostly sensible, often not.
 
 use acd::command::{
-    AgentCommand, ClusterCommand, ContactCommand, Request, Submission, TransferTarget, WorkCommand,
+    AgentCommand, ClusterCommand, ContactCommand, LeaderChoice, Request, Submission,
+    TransferTarget, WorkCommand,
 };
 use acd::ids::{ContactId, NodeId, OfferToken, RequestId, SessionEpoch};
 use acd::time::{LogTime, Millis};
@@ -318,6 +319,18 @@ fn leader(world: &Driver, dice: &mut Dice) -> Submission {
         9 if dice.percent(50) => {
             let command = ClusterCommand::RaiseVersion { to: 3 + dice.below(9) as u32 };
             return by(if dice.percent(80) { "olena" } else { "node-1" }, command);
+        }
+        9 if dice.percent(50) => {
+            let site = configs::site(if dice.percent(90) { dice.name(&SITES) } else { "odesa" });
+            let to = match dice.below(4) {
+                0 => LeaderChoice::Node(a_node(world, dice)),
+                1 => LeaderChoice::NotNode(a_node(world, dice)),
+                2 => LeaderChoice::Site(site),
+                _ => LeaderChoice::NotSite(site),
+            };
+            let stays = dice.percent(30).then(|| label("nobody else has caught up"));
+            let command = ClusterCommand::TransferLeader { to, stays };
+            return by(if dice.percent(80) { OPERATOR } else { "node-1" }, command);
         }
         _ => ClusterCommand::Init {
             cluster: label("again"),

@@ -1,6 +1,8 @@
 //! Deadlines, found by looking at everything; and the commands that move time.
 
-use acd::command::{CheckpointVote, ClusterCommand, Command, ConfigCommand, ContactCommand};
+use acd::command::{
+    CheckpointVote, ClusterCommand, Command, ConfigCommand, ContactCommand, LeaderChoice,
+};
 use acd::config::SiteConfig;
 use acd::event::{AgentEvent, Alarm, Event, ObjectKind, OfferEnd, SiteState};
 use acd::ids::{AgentId, CalendarId, ContactId, QueueId, Revision, SiteId};
@@ -284,6 +286,24 @@ impl Model {
                     self.events.push(Event::VersionUnknown { to });
                 }
                 return Ok(Reply::Done);
+            }
+            ClusterCommand::TransferLeader { to, stays } => {
+                match to {
+                    LeaderChoice::Node(node) | LeaderChoice::NotNode(node) => {
+                        if !self.nodes.contains_key(&node) {
+                            return Err(unknown("node", &node.0.to_string()));
+                        }
+                    }
+                    LeaderChoice::Site(site) | LeaderChoice::NotSite(site) => {
+                        if !self.sites.contains_key(&site) {
+                            return Err(unknown("site", site.as_str()));
+                        }
+                    }
+                }
+                return match stays {
+                    Some(why) => Err(Rejection::LeaderStays { why: why.as_str().into() }),
+                    None => Ok(Reply::Done),
+                };
             }
             ClusterCommand::Checkpoint { about, votes } => return self.checkpoint(about, &votes),
         }
