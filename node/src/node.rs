@@ -25,7 +25,7 @@ use crate::config::NodeConfig;
 use crate::founding::Founding;
 use crate::identity::{ClusterId, Credentials};
 use crate::joining::{self, AuthorityKey, JoiningService};
-use crate::leader::{Duties, LogClock, hand_over, last_answer, successor};
+use crate::leader::{Duties, Lead, LogClock, last_answer};
 use crate::peers::{Directory, Neighbours, Network, Patience, PeerService, Peers, acquaint};
 use crate::raft::{Member, NodeId, Raft, Types};
 use crate::replica::{Halt, Machine, Observer, Parts, SegmentWriter, State, TimeNews, View};
@@ -173,6 +173,7 @@ struct Inner<RT: AsyncRuntime> {
     directory: Directory,
     peers: Peers<RT>,
     neighbours: Neighbours,
+    lead: Lead<RT>,
     records: Arc<RecordStore>,
     rpc: Arc<RpcTally>,
     inbox: Arc<Inbox>,
@@ -293,6 +294,19 @@ impl<RT: AsyncRuntime> Node<RT> {
         for (task, work) in tasks {
             spawn_vital::<RT>(task, &state, &shutdown, work);
         }
+        let site_delays = deps.config.timing.site_delays();
+        let lead = Lead {
+            raft: raft.clone(),
+            node: node,
+            state: state.clone(),
+            door: door.clone(),
+            directory: directory.clone(),
+            peers: peers.clone(),
+            neighbours: neighbours.clone(),
+            suspect: site_delays.suspect,
+            silence: Duration::from_millis(election_max),
+            moving: Arc::default(),
+        };
         let duties = Duties {
             raft: raft.clone(),
             node,
@@ -304,10 +318,11 @@ impl<RT: AsyncRuntime> Node<RT> {
             directory: directory.clone(),
             peers: peers.clone(),
             neighbours: neighbours.clone(),
+            lead: lead.clone(),
             checkpoint_every: deps.checkpoint_every,
             heartbeat: Duration::from_millis(deps.config.timing.heartbeat_ms),
             silence: Duration::from_millis(election_max),
-            site_delays: deps.config.timing.site_delays(),
+            site_delays,
             // Raft waits for an answer as long as the time between two heartbeats.
             round_trip_max: Duration::from_millis(deps.config.timing.heartbeat_ms / 2),
             shutdown: shutdown.clone(),
@@ -323,6 +338,7 @@ impl<RT: AsyncRuntime> Node<RT> {
             snapshots,
             records: records.clone(),
             segments,
+            lead: lead.clone(),
             keeper: deps.keeper.clone(),
         });
         let authority_key = AuthorityKey {
@@ -369,6 +385,7 @@ impl<RT: AsyncRuntime> Node<RT> {
             directory,
             peers,
             neighbours,
+            lead,
             records: records.clone(),
             rpc: rpc.clone(),
             inbox,
@@ -515,6 +532,11 @@ impl<RT: AsyncRuntime> Node<RT> {
         &self.inner.door
     }
 
+    /// Who should lead, and how that is changed.
+    pub fn lead(&self) -> &Lead<RT> {
+        &self.inner.lead
+    }
+
     /// Whether this node serves: it goes on, knows a leader, and lets streams in.
     pub fn serves(&self) -> bool {
         let metrics = self.inner.raft.metrics();
@@ -592,7 +614,7 @@ impl<RT: AsyncRuntime> Node<RT> {
     /// disk from which it starts again.
     pub async fn stop(&self) {
         if self.inner.raft.as_leader().is_ok()
-            && let Some(to) = successor(&self.inner.raft, &self.inner.neighbours)
+            && let Some(to) = self.inner.lead.successor()
         {
             // Whether somebody took it or not, this node ends.
             let _ = self.hand_over_to(to).await;
@@ -624,7 +646,7 @@ impl<RT: AsyncRuntime> Node<RT> {
 
     /// Lets another node lead; whether somebody does within a second. Nothing is written meanwhile.
     pub async fn hand_over_to(&self, to: NodeId) -> bool {
-        hand_over(&self.inner.raft, to, HAND_OVER).await
+        self.inner.lead.hand_over(to, HAND_OVER).await
     }
 }
 

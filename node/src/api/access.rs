@@ -47,6 +47,7 @@ const RULES: &[(&str, Rule)] = &[
     ("/quorumcall.api.v1.Administration/SteerSite", Rule::AnyOf(&[Operator, Admin])),
     ("/quorumcall.api.v1.Administration/SteerAgent", SUPERVISORS),
     ("/quorumcall.api.v1.Administration/SteerContact", SUPERVISORS),
+    ("/quorumcall.api.v1.Administration/TransferLeader", Rule::AnyOf(&[Operator, Admin])),
     ("/quorumcall.api.v1.Administration/AdvanceTime", Rule::AnyOf(&[Operator, Gateway])),
     // Each command says what it takes.
     ("/quorumcall.api.v1.Commands/Submit", Rule::Anybody),
@@ -87,6 +88,7 @@ const RULES: &[(&str, Rule)] = &[
     ("/quorumcall.peer.v1.Peer/FetchRecords", Rule::Nodes),
     ("/quorumcall.peer.v1.Peer/Members", Rule::Nodes),
     ("/quorumcall.peer.v1.Peer/ReadIndex", Rule::Nodes),
+    ("/quorumcall.peer.v1.Peer/HandOver", Rule::Nodes),
     ("/quorumcall.peer.v1.Peer/Probe", Rule::Nodes),
 ];
 
@@ -184,6 +186,7 @@ mod tests {
         /quorumcall.api.v1.Administration/SteerAgent               supervisor
         /quorumcall.api.v1.Administration/SteerContact             supervisor
         /quorumcall.api.v1.Administration/SteerSite                operator admin
+        /quorumcall.api.v1.Administration/TransferLeader           operator admin
         /quorumcall.api.v1.Commands/Submit                         anybody
         /quorumcall.api.v1.Contacts/BridgeFailed                   ingress gateway
         /quorumcall.api.v1.Contacts/Bridged                        ingress gateway
@@ -216,6 +219,7 @@ mod tests {
         /quorumcall.peer.v1.Peer/Append                            node
         /quorumcall.peer.v1.Peer/FetchAuthority                    node
         /quorumcall.peer.v1.Peer/FetchRecords                      node
+        /quorumcall.peer.v1.Peer/HandOver                          node
         /quorumcall.peer.v1.Peer/InstallSnapshot                   node
         /quorumcall.peer.v1.Peer/Members                           node
         /quorumcall.peer.v1.Peer/PreVote                           node

@@ -1,6 +1,7 @@
 //! One call, one command: how the services that change something do it.
 
 use acd::codec::submission_from_stored;
+use acd::command::Submission;
 use acd::ids::PrincipalId;
 use openraft_rt::AsyncRuntime;
 use proto::api::v1 as api;
@@ -45,9 +46,14 @@ impl<RT: AsyncRuntime> Intake<RT> {
     /// Waits for what becomes of a command, for [`crate::submit::COMMAND_DEADLINE`] at most.
     pub(super) async fn carry_out(&self, submission: stored::Submission) -> Response<api::Answer> {
         match submission_from_stored(submission) {
-            Ok(submission) => Response::new(answer_to_wire(self.door.call(&submission).await)),
+            Ok(submission) => self.call(&submission).await,
             Err(refusal) => refused(refusal.code(), refusal.to_string()),
         }
+    }
+
+    /// The same for a command that was read already.
+    pub(super) async fn call(&self, submission: &Submission) -> Response<api::Answer> {
+        Response::new(answer_to_wire(self.door.call(submission).await))
     }
 }
 

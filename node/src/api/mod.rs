@@ -103,7 +103,8 @@ impl<RT: AsyncRuntime> Api<RT> {
         let state = node.state().clone();
         let contacts = ContactsService(intake.clone());
         let work = WorkService { intake: intake.clone() };
-        let administration = AdministrationService(intake);
+        let lead = node.lead().clone();
+        let administration = AdministrationService { intake, lead, state: state.clone() };
         let watches = WatchesService::<RT> { state, runtime: PhantomData };
         let reads = ReadsService::new(node.clone(), records);
         let bytes_max = MESSAGE_BYTES_MAX;

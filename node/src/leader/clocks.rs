@@ -8,7 +8,6 @@ use acd::command::ClusterCommand;
 use openraft_rt::{AsyncRuntime, Instant as _};
 
 use super::duties::Duties;
-use super::{hand_over, successor};
 use crate::peers::CLOCK_ERROR_MAX_MS;
 use crate::raft::NodeId;
 use crate::replica::Halt;
@@ -63,8 +62,8 @@ impl<RT: AsyncRuntime> Duties<RT> {
                 self.raft.runtime_config().elect(stands);
             }
             if self.leads() && !fit {
-                if let Some(to) = successor(&self.raft, &self.neighbours)
-                    && !hand_over(&self.raft, to, 2 * self.silence).await
+                if let Some(to) = self.lead.successor()
+                    && !self.lead.hand_over(to, 2 * self.silence).await
                 {
                     RT::sleep(HAND_OVER_AGAIN_AFTER).await;
                 }

@@ -1,5 +1,5 @@
 //! What the leader does when nobody asks: ticks, checkpoints, snapshots; its clock, the founding of
-//! a cluster and the loss of sites are in files of their own. Every node runs these duties; only a leader acts.
+//! a cluster, the loss of sites and who should lead are in files of their own. Every node runs these duties; only a leader acts.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -13,7 +13,7 @@ use openraft_rt::{AsyncRuntime, Instant as _, Select2};
 use tokio::sync::Notify;
 
 use super::clock::LogClock;
-use super::last_answer;
+use super::{Lead, last_answer};
 use crate::config::SiteDelays;
 use crate::founding::Founding;
 use crate::peers::{Directory, Neighbours, Peers};
@@ -48,6 +48,8 @@ pub struct Duties<RT: AsyncRuntime> {
     pub peers: Peers<RT>,
     /// What they said last.
     pub neighbours: Neighbours,
+    /// Who should lead.
+    pub lead: Lead<RT>,
     /// How often replicas compare their states.
     pub checkpoint_every: Duration,
     /// The time between two heartbeats.
@@ -82,6 +84,7 @@ impl<RT: AsyncRuntime> Duties<RT> {
         until(Box::pin(duties.clone().watch_quorum()));
         until(Box::pin(duties.clone().watch_sites()));
         until(Box::pin(duties.clone().move_members()));
+        until(Box::pin(duties.clone().place_leader()));
         until(Box::pin(duties.clone().tick()));
         until(Box::pin(duties.clone().compare_clocks()));
         until(Box::pin(duties.clone().compare_states()));

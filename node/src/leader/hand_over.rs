@@ -5,14 +5,7 @@ use std::time::Duration;
 use openraft_rt::AsyncRuntime;
 use openraft_rt::watch::WatchReceiver;
 
-use crate::peers::Neighbours;
 use crate::raft::{NodeId, Raft};
-
-/// The voter that should lead instead of this node: the furthest of those whose clocks are right.
-pub fn successor<RT: AsyncRuntime>(raft: &Raft<RT>, neighbours: &Neighbours) -> Option<NodeId> {
-    let voters: Vec<_> = raft.voter_ids().collect();
-    neighbours.furthest(&voters)
-}
 
 /// Lets another node lead; whether it, or anybody else, does within `patience`.
 ///

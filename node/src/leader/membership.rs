@@ -15,7 +15,6 @@ use openraft_rt::{AsyncRuntime, Instant as _};
 
 use self::plan::{Sight, Step, next, wishes};
 use super::duties::Duties;
-use super::hand_over::{hand_over, successor};
 use super::quorum::answers;
 use super::roll_call::RollCall;
 use crate::raft::{LeaderId, LogId, Member, NodeId};
@@ -189,9 +188,8 @@ impl<RT: AsyncRuntime> Duties<RT> {
                 };
             }
             Step::HandOver => {
-                let to = successor(&self.raft, &self.neighbours);
-                let to = to.ok_or("no other voter could lead")?;
-                return match hand_over(&self.raft, to, HAND_OVER).await {
+                let to = self.lead.successor().ok_or("no other voter could lead")?;
+                return match self.lead.hand_over(to, HAND_OVER).await {
                     true => Ok(()),
                     false => Err(format!("node {to} did not take the lead in time")),
                 };

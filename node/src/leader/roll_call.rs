@@ -33,7 +33,7 @@ const SUSPECT_PARTS: u32 = 2;
 
 /// A node that has applied all but this many entries has caught up: under load as many are on their
 /// way to everybody (`batches_in_flight`).
-const CAUGHT_UP_WITHIN: u64 = 32;
+pub(super) const CAUGHT_UP_WITHIN: u64 = 32;
 
 /// What was written and is due all the same, as it was refused or not written at all, is written again
 /// after this long, then after twice as long each time.

@@ -123,16 +123,21 @@ impl Neighbours {
         1 + readings.values().filter(near).count() > members / 2
     }
 
-    /// The peer that is furthest of those whose clocks are right, among some.
-    pub fn furthest(&self, among: &[NodeId]) -> Option<NodeId> {
+    /// The readings of the peers whose clocks are right.
+    pub fn with_right_clocks(&self) -> BTreeMap<NodeId, Reading> {
         // Offsets are from this node's clock, which may be the wrong one.
         let median = self.clock_error_ms().map_or(0, |error| -error);
-        let readings = self.readings();
-        let fit = readings.iter().filter(|(node, reading)| {
-            among.contains(node)
-                && reading.clock_offset_ms.abs_diff(median) <= CLOCK_ERROR_MAX_MS.unsigned_abs()
+        let mut readings = self.readings();
+        readings.retain(|_, reading| {
+            reading.clock_offset_ms.abs_diff(median) <= CLOCK_ERROR_MAX_MS.unsigned_abs()
         });
-        fit.max_by_key(|(_, reading)| reading.applied).map(|(node, _)| *node)
+        readings
+    }
+
+    /// The peer that is furthest of those whose clocks are right, among some.
+    pub fn furthest(&self, among: &[NodeId]) -> Option<NodeId> {
+        let fit = self.with_right_clocks().into_iter().filter(|(node, _)| among.contains(node));
+        fit.max_by_key(|(_, reading)| reading.applied).map(|(node, _)| node)
     }
 
     /// How far this node's wall clock is from the median of all, its own included, in ms; none if

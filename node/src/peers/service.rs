@@ -4,11 +4,13 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use acd::codec::decode_submission;
 use acd::time::LogTime;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use openraft::raft::ReadPolicy;
 use openraft_rt::{AsyncRuntime, Instant as _};
+use proto::api::v1::TransferLeaderResponse;
 use proto::peer::v1;
 use proto::peer::v1::peer_client::PeerClient;
 use proto::peer::v1::peer_server::Peer;
@@ -18,7 +20,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::convert;
 use super::members::Directory;
 use super::network::Peers;
-use crate::leader::LogClock;
+use crate::leader::{Lead, LogClock};
 use crate::raft::stored::{
     member_to_stored, payload_from_bytes, stamp, vote_from_stored, vote_to_stored,
 };
@@ -54,6 +56,8 @@ pub struct PeerService<RT: AsyncRuntime> {
     pub segments: SegmentWriter,
     /// Has the authority's key, perhaps.
     pub keeper: Arc<dyn Keeper>,
+    /// Hands over.
+    pub lead: Lead<RT>,
 }
 
 fn refused(error: impl std::fmt::Display) -> Status {
@@ -311,6 +315,15 @@ impl<RT: AsyncRuntime> Peer for PeerService<RT> {
         let kept = self.keeper.authority().map_err(|_| failed("it cannot be read here"))?;
         let pem = kept.map_or_else(Vec::new, |authority| authority.to_pem().into_bytes());
         Ok(Response::new(v1::FetchAuthorityResponse { pem: pem.into() }))
+    }
+
+    async fn hand_over(
+        &self,
+        request: Request<v1::HandOverRequest>,
+    ) -> Result<Response<TransferLeaderResponse>, Status> {
+        self.check(&request)?;
+        let wish = decode_submission(&request.into_inner().submission).map_err(refused)?;
+        Ok(Response::new(self.lead.transfer_here(wish).await.to_wire()))
     }
 
     async fn probe(
