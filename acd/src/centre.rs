@@ -8,10 +8,12 @@ use crate::config::Settings;
 use crate::contact::{Contact, ContactNames};
 use crate::digest::Digest;
 use crate::event::Event;
-use crate::ids::{AgentId, ContactId, NodeId, PrincipalId, QueueId, Revision, Seq, SiteId};
+use crate::ids::{
+    AgentId, ContactId, NodeId, PrincipalId, QueueId, RequestId, Revision, Seq, SiteId,
+};
 use crate::matching::{Matcher, View, view};
 use crate::members::JoinToken;
-use crate::memory::{ClosedContact, ClosedContacts, Requests};
+use crate::memory::{ClosedContact, ClosedContacts, FirstAnswer, Requests};
 use crate::queue::Queue;
 use crate::roles::Principal;
 use crate::site::{Node, Site};
@@ -221,6 +223,12 @@ impl Centre {
     /// Ingresses that have, or once had, streams, with the nodes to which they have some, by number.
     pub fn ingresses(&self) -> impl Iterator<Item = (&PrincipalId, &[NodeId])> {
         self.ingresses.iter().map(|(ingress, nodes)| (ingress, nodes.as_slice()))
+    }
+
+    /// What an act of administration was answered first; none: it was not carried out, or is older
+    /// than [`crate::limits::REQUEST_WINDOW`].
+    pub fn first_answer(&self, id: RequestId) -> Option<&FirstAnswer> {
+        self.requests.find(id)
     }
 
     /// The nodes to which an ingress has streams, by number.

@@ -24,6 +24,7 @@ mod estimate;
 pub mod event;
 pub mod explain;
 pub mod ids;
+pub mod impact;
 mod invariants;
 pub mod limits;
 mod matching;

@@ -244,6 +244,11 @@ impl Requests {
         }
     }
 
+    /// What a request was answered first.
+    pub(crate) fn find(&self, id: RequestId) -> Option<&FirstAnswer> {
+        self.by_id.get(&id).map(|first| &**first)
+    }
+
     pub(crate) fn sum(&self) -> u128 {
         self.sum
     }

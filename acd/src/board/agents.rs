@@ -23,7 +23,7 @@ pub struct AgentTally {
 }
 
 impl AgentTally {
-    pub(super) fn add(&mut self, agent: &Agent) {
+    pub(crate) fn add(&mut self, agent: &Agent) {
         let count = match (&agent.presence, agent.is_busy()) {
             (Presence::Offline, _) => &mut self.offline,
             (Presence::Unreachable { .. }, _) => &mut self.unreachable,

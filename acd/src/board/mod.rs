@@ -15,6 +15,7 @@ mod queues;
 mod sites;
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use crate::agent::Agent;
 use crate::catalogue::CalendarEntry;
@@ -40,8 +41,8 @@ pub struct Board {
     settings: Settings,
     contacts: Fork<Contact>,
     agents: Fork<Agent>,
-    queues: Fork<Queue>,
-    sites: Fork<Site>,
+    pub(crate) queues: Fork<Queue>,
+    pub(crate) sites: Fork<Site>,
     calendars: Fork<CalendarEntry>,
     nodes: BTreeMap<NodeId, Node>,
 }
@@ -101,6 +102,11 @@ impl Board {
     /// A site that an entity refers to.
     pub fn site(&self, slot: Slot<Site>) -> &Site {
         self.sites.get(slot)
+    }
+
+    /// The nodes of a site, by number.
+    pub(crate) fn nodes_of(&self, site: Slot<Site>) -> Vec<NodeId> {
+        self.nodes.values().filter(|node| node.site == site).map(|node| node.id).collect()
     }
 
     /// Where an agent works; who has no session counts where they belong.

@@ -69,7 +69,7 @@ impl Board {
             let Count { agents, waiting, handling, available } = counts[slot.index()];
             SiteRow {
                 site,
-                nodes: self.nodes.values().filter(|n| n.site == *slot).map(|n| n.id).collect(),
+                nodes: self.nodes_of(*slot),
                 agents,
                 waiting,
                 metrics: site.metrics.at(self.now, &self.settings),
