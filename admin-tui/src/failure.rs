@@ -69,15 +69,21 @@ pub enum ErrorCode {
     Drift,
     /// Nobody is there who could confirm a plan.
     NeedsYes,
+    /// Nobody says why something is to be done.
+    NeedsReason,
     /// A plan was not confirmed.
     NotConfirmed,
+    /// What a plan needs is not so.
+    Precondition,
+    /// A drain that was waited for ended before the site was drained.
+    NotDrained,
     /// The system denies something that every program needs.
     System,
 }
 
 impl ErrorCode {
     /// All codes, in order.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 37] = [
         Self::FileMissing,
         Self::FileIsDirectory,
         Self::FileForbidden,
@@ -110,7 +116,10 @@ impl ErrorCode {
         Self::StalePlan,
         Self::Drift,
         Self::NeedsYes,
+        Self::NeedsReason,
         Self::NotConfirmed,
+        Self::Precondition,
+        Self::NotDrained,
         Self::System,
     ];
 
@@ -149,7 +158,10 @@ impl ErrorCode {
             Self::StalePlan => "E-STALE-PLAN",
             Self::Drift => "E-DRIFT",
             Self::NeedsYes => "E-NEEDS-YES",
+            Self::NeedsReason => "E-NEEDS-REASON",
             Self::NotConfirmed => "E-NOT-CONFIRMED",
+            Self::Precondition => "E-PRECONDITION",
+            Self::NotDrained => "E-NOT-DRAINED",
             Self::System => "E-SYSTEM",
         }
     }
@@ -165,7 +177,9 @@ impl ErrorCode {
             | Self::Drift
             | Self::NotForReplay
             | Self::NotAsExpected
-            | Self::NotConfirmed => 1,
+            | Self::NotConfirmed
+            | Self::Precondition
+            | Self::NotDrained => 1,
             Self::FileMissing
             | Self::FileIsDirectory
             | Self::NotACallLog
@@ -179,7 +193,8 @@ impl ErrorCode {
             | Self::IdentityExposed
             | Self::IdentityMalformed
             | Self::NoEndpoint
-            | Self::NeedsYes => 2,
+            | Self::NeedsYes
+            | Self::NeedsReason => 2,
             Self::FileUnreadable
             | Self::NoCluster
             | Self::LocalCluster

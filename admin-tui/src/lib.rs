@@ -15,6 +15,7 @@ pub mod local;
 mod output;
 pub mod replay;
 mod stop;
+mod terminal;
 pub mod testbed;
 #[cfg(test)]
 mod testing;
@@ -40,7 +41,7 @@ pub fn run(
     if let cli::Command::Demo(args) = &cli.command {
         return demo::run(args, out, err);
     }
-    let done = carry_out(&cli, err).and_then(|answer| {
+    let done = carry_out(&cli, out, err).and_then(|answer| {
         print(&answer.text, out)?;
         answer.failure.map_or(Ok(()), Err)
     });
@@ -54,17 +55,22 @@ pub fn run(
     }
 }
 
-fn carry_out(cli: &cli::Cli, err: &mut impl Write) -> Result<Answer, Failure> {
+fn carry_out(
+    cli: &cli::Cli,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> Result<Answer, Failure> {
     use cli::Command;
+    use terminal::StandardTerminal;
     let options = &cli.options;
     match &cli.command {
         Command::Cluster(verb) => verb.run(options),
-        Command::Site(verb) => verb.run(options),
+        Command::Site(verb) => return verb.run(options, &mut StandardTerminal, out),
         Command::Node(verb) => verb.run(options),
         Command::Queue(verb) => verb.run(options),
-        Command::Agent(verb) => verb.run(options),
+        Command::Agent(verb) => return verb.run(options, &mut StandardTerminal),
         Command::Contact(verb) => verb.run(options),
-        Command::Apply(args) => return apply::apply(options, args, &mut apply::StandardTerminal),
+        Command::Apply(args) => return apply::apply(options, args, &mut StandardTerminal),
         Command::Diff(args) => return apply::diff(options, args),
         Command::Replay(args) => return replay::run(args, err),
         Command::Bench(args) => return bench::run(args, err),
@@ -83,7 +89,7 @@ fn print_usage(error: &clap::Error, out: &mut impl Write, err: &mut impl Write) 
 }
 
 /// A reader that has seen enough (`| head`) is no failure.
-fn print(text: &str, out: &mut impl Write) -> Result<(), Failure> {
+pub(crate) fn print(text: &str, out: &mut impl Write) -> Result<(), Failure> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure {
             code: ErrorCode::Output,

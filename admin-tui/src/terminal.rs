@@ -1,9 +1,9 @@
-//! Asking the person at the terminal.
+//! The person at the terminal: asking, and saying what goes on.
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
-/// Bytes of an answer that are read; nobody needs as many for yes or no.
-const ANSWER_BYTES_MAX: u64 = 64;
+/// Bytes of an answer that are read: a reason, with room.
+const ANSWER_BYTES_MAX: u64 = 1_024;
 
 /// What has fewer parts is over at once, and needs no progress.
 const PROGRESS_MIN: usize = 100;
@@ -13,8 +13,17 @@ pub(crate) trait Terminal {
     /// Whether somebody is there to answer.
     fn is_attended(&self) -> bool;
 
+    /// Shows a text, which may be empty, and asks a question; the answer, without the space around
+    /// it. Empty: nothing was said.
+    fn ask(&mut self, text: &str, question: &str) -> io::Result<String>;
+
     /// Shows a text and asks a question; whether the answer is yes.
-    fn confirm(&mut self, text: &str, question: &str) -> io::Result<bool>;
+    fn confirm(&mut self, text: &str, question: &str) -> io::Result<bool> {
+        Ok(is_yes(&self.ask(text, &format!("{question} [y/N]"))?))
+    }
+
+    /// Says a line, whether somebody is there or not.
+    fn say(&mut self, line: &str);
 
     /// Says how far something has come.
     fn progress(&mut self, done: usize, all: usize);
@@ -28,13 +37,21 @@ impl Terminal for StandardTerminal {
         io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
-    fn confirm(&mut self, text: &str, question: &str) -> io::Result<bool> {
+    fn ask(&mut self, text: &str, question: &str) -> io::Result<String> {
         let mut err = io::stderr().lock();
-        write!(err, "{text}\n{question} [y/N] ")?;
+        if !text.is_empty() {
+            writeln!(err, "{text}")?;
+        }
+        write!(err, "{question} ")?;
         err.flush()?;
         let mut answer = String::new();
         io::stdin().lock().take(ANSWER_BYTES_MAX).read_line(&mut answer)?;
-        Ok(is_yes(&answer))
+        Ok(answer.trim().to_owned())
+    }
+
+    fn say(&mut self, line: &str) {
+        // Whoever closed it does not want to know.
+        let _ = writeln!(io::stderr().lock(), "{line}");
     }
 
     fn progress(&mut self, done: usize, all: usize) {

@@ -10,7 +10,6 @@
 //! meanwhile is refused as stale, and the plan stops at the first refusal. Whoever repeats it starts
 //! from what is true then: what was done is no difference any more.
 
-mod confirm;
 mod difference;
 mod object;
 mod order;
@@ -30,14 +29,13 @@ use crate::cli::{ApplyArgs, DiffArgs, Options};
 use crate::client::{ClientError, Conversation};
 use crate::failure::{Answer, ErrorCode, Failure};
 use crate::output::print;
+use crate::terminal::Terminal;
 use difference::{Change, differences};
 use object::Object;
 use order::{Circle, Wave, waves};
 use report::Report;
 use running::Running;
 use send::{Outcome, send};
-
-pub(crate) use confirm::{StandardTerminal, Terminal};
 
 /// Bytes of the largest file that is read: as many agents as there can be, with room.
 const FILE_BYTES_MAX: u64 = 64 << 20;

@@ -212,15 +212,17 @@ fn a_plan_that_somebody_overtook_is_refused_as_stale() {
             true
         }
 
-        fn confirm(&mut self, text: &str, question: &str) -> io::Result<bool> {
+        fn ask(&mut self, text: &str, question: &str) -> io::Result<String> {
             self.1 = format!("{text}{question}");
             let mut inside = self.0.inside();
             let anna = inside.centre.agent(&AgentId::new("anna").expect("a slug"));
             let config = (*anna.expect("there").config).clone();
             let put = ConfigCommand::PutAgent { config, expected: None };
             inside.configure(put).expect("an operator");
-            Ok(true)
+            Ok("y".into())
         }
+
+        fn say(&mut self, _: &str) {}
 
         fn progress(&mut self, _: usize, _: usize) {}
     }
@@ -235,7 +237,11 @@ fn a_plan_that_somebody_overtook_is_refused_as_stale() {
     let mut terminal = Overtaking(&node, String::new());
     let answer = apply(&options, &args, &mut terminal).expect("it is told what was done");
     assert!(terminal.1.contains("queues.a: 1 → (none)"), "{}", terminal.1);
-    assert!(terminal.1.ends_with("Change Three cities (1 added, 2 changed)?"), "{}", terminal.1);
+    assert!(
+        terminal.1.ends_with("Change Three cities (1 added, 2 changed)? [y/N]"),
+        "{}",
+        terminal.1
+    );
     let failure = answer.failure.expect("stale");
     assert_eq!(failure.code, ErrorCode::StalePlan);
     assert!(failure.why.contains("anna is at revision 2, not 1"), "{failure}");
@@ -270,9 +276,11 @@ fn nothing_changes_without_a_yes() {
             self.attended
         }
 
-        fn confirm(&mut self, _: &str, _: &str) -> io::Result<bool> {
-            Ok(self.answer)
+        fn ask(&mut self, _: &str, _: &str) -> io::Result<String> {
+            Ok(if self.answer { "yes".into() } else { String::new() })
         }
+
+        fn say(&mut self, _: &str) {}
 
         fn progress(&mut self, _: usize, _: usize) {}
     }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use acd::text::Label;
 use clap::Args;
 
+use super::parse_reason;
+
 /// Arguments of `quorumcall apply`.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
@@ -35,8 +37,4 @@ pub struct DiffArgs {
     /// Fails (exit code 1) if the centre is not as the file says.
     #[arg(long)]
     pub check: bool,
-}
-
-fn parse_reason(text: &str) -> Result<Label, String> {
-    Label::new(text).map_err(|why| why.to_string())
 }

@@ -5,9 +5,11 @@
 mod agent;
 mod centre;
 mod cluster;
+mod consent;
 mod contact;
 mod node;
 mod offer;
+mod outcome;
 mod queue;
 mod replay;
 mod site;
@@ -17,7 +19,7 @@ mod words;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use acd::ids::{AgentId, ContactId, QueueId, SiteId};
+use acd::ids::{AgentId, ContactId, QueueId, SiteId, SkillId};
 use acd::site::NodeRole;
 use acd::text::Label;
 use acd::time::Millis;
@@ -26,10 +28,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::bench::BenchArgs;
 use crate::demo::DemoArgs;
 
-pub use agent::AgentVerb;
+pub use agent::{AgentMoveArgs, AgentVerb};
 pub use centre::{ApplyArgs, DiffArgs};
 pub use cluster::ClusterVerb;
 pub(crate) use cluster::get_cluster;
+pub use consent::Consent;
 pub use contact::ContactVerb;
 pub use node::NodeVerb;
 pub use queue::QueueVerb;
@@ -169,6 +172,20 @@ fn parse_timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A duration that something configured may have: 1 s to 400 days.
+fn parse_span(text: &str) -> Result<Millis, String> {
+    let crate::centre_file::Duration(span) = text.parse().map_err(|error| format!("{error}"))?;
+    if (Millis::seconds(1)..=acd::limits::DURATION_MAX).contains(&span) {
+        Ok(span)
+    } else {
+        Err("write 1s to 400d".into())
+    }
+}
+
+fn parse_reason(text: &str) -> Result<Label, String> {
+    Label::new(text).map_err(|why| why.to_string())
+}
+
 const SLUG: &str = "write a-z, 0-9, '.', '_' and '-', at most 63, beginning with a letter or digit";
 
 fn parse_site(text: &str) -> Result<SiteId, String> {
@@ -197,6 +214,10 @@ fn parse_reason(text: &str) -> Result<Label, String> {
 
 fn parse_queue(text: &str) -> Result<QueueId, String> {
     QueueId::new(text).map_err(|why| format!("{why}: {SLUG}"))
+}
+
+fn parse_skill(text: &str) -> Result<SkillId, String> {
+    SkillId::new(text).map_err(|why| format!("{why}: {SLUG}"))
 }
 
 fn parse_agent(text: &str) -> Result<AgentId, String> {

@@ -29,6 +29,7 @@ fresh!(
     ListContactsResponse,
     GetContactResponse,
     ExplainContactResponse,
+    GetSiteImpactResponse,
 );
 
 /// Whether an answer can be taken for what is true now.

@@ -35,6 +35,8 @@ pub struct Boards {
     pub contacts: Vec<api::ContactStatus>,
     pub contact: Option<api::GetContactResponse>,
     pub explanation: Option<api::ExplainContactResponse>,
+    /// What would become of any site.
+    pub impact: api::SiteImpact,
 }
 
 /// How the node misbehaves.
@@ -49,6 +51,8 @@ pub enum Fault {
     Unavailable,
     /// It says that it does not know what became of commands.
     Unsure,
+    /// It carries commands out, and says that it does not know what became of them.
+    UnsureOfAll,
     /// It carries commands out, and the answer to the first attempt of each is lost.
     LosesFirstAnswers,
 }

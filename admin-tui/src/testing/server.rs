@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use acd::codec::{command_from_stored, reply_to_stored};
+use acd::codec::{command_from_stored, drain_to_stored, reply_to_stored, site_state_to_stored};
 use acd::command::{Request as RequestKey, Submission};
-use acd::ids::RequestId;
+use acd::ids::{RequestId, SiteId};
+use acd::rejection::Rejection;
+use acd::reply::Reply;
 use acd::text::Label;
 use acd::time::LogTime;
 use api::administration_server::{Administration, AdministrationServer};
@@ -88,6 +90,12 @@ impl Service {
                 let message = "the leader was lost".into();
                 api::answer::Answer::Unknown(api::answer::Unknown { message })
             }
+            Fault::UnsureOfAll => {
+                // It is carried out, and nobody hears of it.
+                let _ = self.apply(call, request, reason, command)?;
+                let message = "the leader was lost".into();
+                api::answer::Answer::Unknown(api::answer::Unknown { message })
+            }
             Fault::None | Fault::LosesFirstAnswers => self.apply(call, request, reason, command)?,
         };
         Ok(Response::new(api::Answer { answer: Some(answer) }))
@@ -128,17 +136,21 @@ impl Service {
             return Err(Status::unavailable("the connection broke"));
         }
         let index = inside.index;
-        Ok(match outcome {
-            Ok(reply) => api::answer::Answer::Committed(api::answer::Committed {
-                index,
-                reply: Some(reply_to_stored(&reply)),
-            }),
-            Err(why) => api::answer::Answer::Refused(api::answer::Refused {
-                index,
-                code: why.code().into(),
-                message: why.to_string(),
-            }),
-        })
+        Ok(answer(index, outcome))
+    }
+}
+
+fn answer(index: u64, outcome: Result<Reply, Rejection>) -> api::answer::Answer {
+    match outcome {
+        Ok(reply) => api::answer::Answer::Committed(api::answer::Committed {
+            index,
+            reply: Some(reply_to_stored(&reply)),
+        }),
+        Err(why) => api::answer::Answer::Refused(api::answer::Refused {
+            index,
+            code: why.code().into(),
+            message: why.to_string(),
+        }),
     }
 }
 
@@ -219,9 +231,14 @@ impl Reads for Service {
         let request = request.into_inner();
         let inside = self.read(request.linearizable).await?;
         let id = |agent: &api::AgentStatus| agent.config.as_ref().expect("named").id.clone();
-        let rest = inside.boards.agents.iter().filter(|agent| id(agent) > request.after);
+        let serves = |agent: &api::AgentStatus| {
+            let queues = &agent.config.as_ref().expect("named").queues;
+            request.queue.as_ref().is_none_or(|only| queues.iter().any(|a| a.queue == *only))
+        };
+        let all = inside.boards.agents.iter().filter(|agent| serves(agent));
+        let total = all.clone().count() as u64;
+        let rest = all.filter(|agent| id(agent) > request.after);
         let agents = rest.take(request.page_size as usize).cloned().collect();
-        let total = inside.boards.agents.len() as u64;
         let freshness = Some(inside.freshness.clone());
         Ok(Response::new(api::ListAgentsResponse { freshness, agents, total }))
     }
@@ -282,6 +299,43 @@ impl Reads for Service {
             answer.ok_or_else(|| Status::not_found(format!("there is no contact {asked}")))?;
         let freshness = Some(inside.freshness.clone());
         Ok(Response::new(api::ExplainContactResponse { freshness, ..answer }))
+    }
+
+    async fn get_site_impact(
+        &self,
+        request: Request<api::GetSiteImpactRequest>,
+    ) -> Result<Response<api::GetSiteImpactResponse>, Status> {
+        let inside = self.read(request.get_ref().linearizable).await?;
+        let asked = SiteId::new(&request.get_ref().site);
+        let site = asked.ok().and_then(|id| inside.centre.site(&id));
+        let site = site.ok_or_else(|| Status::not_found("there is no such site"))?;
+        // What a site is, the centre says; what would become of it, the test.
+        let impact = api::SiteImpact {
+            site: site.id().as_str().into(),
+            state: Some(site_state_to_stored(&site.state)),
+            silent: site.silent,
+            drain: site.drain.as_ref().map(drain_to_stored),
+            revision: site.revision.0,
+            return_after_ms: Some(30_000),
+            ..inside.boards.impact.clone()
+        };
+        let freshness = Some(inside.freshness.clone());
+        Ok(Response::new(api::GetSiteImpactResponse { freshness, impact: Some(impact) }))
+    }
+
+    async fn get_outcome(
+        &self,
+        request: Request<api::GetOutcomeRequest>,
+    ) -> Result<Response<api::GetOutcomeResponse>, Status> {
+        let inside = self.read(request.get_ref().linearizable).await?;
+        let id = <[u8; 16]>::try_from(&*request.get_ref().id);
+        let id = RequestId(u128::from_be_bytes(id.map_err(|_| Status::invalid_argument("no id"))?));
+        let answer = inside
+            .centre
+            .first_answer(id)
+            .map(|first| api::Answer { answer: Some(answer(0, first.answer.clone())) });
+        let freshness = Some(inside.freshness.clone());
+        Ok(Response::new(api::GetOutcomeResponse { freshness, answer }))
     }
 
     async fn get_configuration(

@@ -69,6 +69,8 @@ const RULES: &[(&str, Rule)] = &[
     ("/quorumcall.api.v1.Reads/GetContact", READERS),
     ("/quorumcall.api.v1.Reads/ExplainContact", READERS),
     ("/quorumcall.api.v1.Reads/GetConfiguration", READERS),
+    ("/quorumcall.api.v1.Reads/GetSiteImpact", READERS),
+    ("/quorumcall.api.v1.Reads/GetOutcome", READERS),
     ("/quorumcall.api.v1.Watches/Watch", READERS),
     ("/quorumcall.api.v1.Work/Accept", DESKTOPS),
     ("/quorumcall.api.v1.Work/Decline", DESKTOPS),
@@ -203,6 +205,8 @@ mod tests {
         /quorumcall.api.v1.Reads/GetCluster                        viewer supervisor operator admin gateway
         /quorumcall.api.v1.Reads/GetConfiguration                  viewer supervisor operator admin gateway
         /quorumcall.api.v1.Reads/GetContact                        viewer supervisor operator admin gateway
+        /quorumcall.api.v1.Reads/GetOutcome                        viewer supervisor operator admin gateway
+        /quorumcall.api.v1.Reads/GetSiteImpact                     viewer supervisor operator admin gateway
         /quorumcall.api.v1.Reads/ListAgents                        viewer supervisor operator admin gateway
         /quorumcall.api.v1.Reads/ListContacts                      viewer supervisor operator admin gateway
         /quorumcall.api.v1.Reads/ListQueues                        viewer supervisor operator admin gateway

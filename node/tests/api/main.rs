@@ -7,5 +7,6 @@ mod commands;
 #[path = "../common/mod.rs"]
 mod common;
 mod grpc;
+mod impact;
 mod reads;
 mod watches;

@@ -1,8 +1,10 @@
 //! `quorumcall agent`.
 
+mod moves;
+
 use std::collections::BTreeMap;
 
-use acd::ids::{AgentId, QueueId, SiteId};
+use acd::ids::{AgentId, QueueId, SiteId, SkillId};
 use clap::{Args, Subcommand, ValueEnum};
 use proto::api::v1 as api;
 use proto::stored::v1 as stored;
@@ -10,14 +12,17 @@ use serde::Serialize;
 use stored::presence::Presence as State;
 
 use super::words::{self, NotReady};
-use super::{Options, ReadArgs, parse_agent, parse_queue, parse_site};
+use super::{Options, ReadArgs, parse_agent, parse_queue, parse_site, parse_skill};
 use crate::centre_file::{Written, written_agent};
 use crate::client::{Conversation, reads};
-use crate::failure::Failure;
+use crate::failure::{Answer, Failure};
 use crate::output::{
     AgentMetrics, Facts, Freshness, Printed, Table, ago, ahead, duration, incomplete, left, one_of,
     percent, print, right,
 };
+use crate::terminal::Terminal;
+
+pub use moves::AgentMoveArgs;
 
 /// What to do with agents.
 #[derive(Debug, Subcommand)]
@@ -26,6 +31,10 @@ pub enum AgentVerb {
     List(AgentListArgs),
     /// One agent, with skills, queues and contacts.
     Show(AgentShowArgs),
+    /// Lets agents serve another queue, for a while or for good.
+    ///
+    /// They keep the contacts they have. Who is moved for a while comes back by themselves.
+    Move(AgentMoveArgs),
 }
 
 /// Arguments of `quorumcall agent list`.
@@ -38,8 +47,11 @@ pub struct AgentListArgs {
     #[arg(long, value_name = "SITE", value_parser = parse_site)]
     pub site: Option<SiteId>,
     /// Only those in this state.
-    #[arg(long, value_enum)]
+    #[arg(long, alias = "state", value_enum)]
     pub presence: Option<PresenceWord>,
+    /// Only those who have this skill, at any level.
+    #[arg(long, value_name = "SKILL", value_parser = parse_skill)]
+    pub skill: Option<SkillId>,
     /// Only those whose id or name contains this, in any case.
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub text: String,
@@ -91,11 +103,17 @@ pub struct AgentShowArgs {
 }
 
 impl AgentVerb {
-    pub(crate) fn run(&self, options: &Options) -> Result<String, Failure> {
+    pub(crate) fn run(
+        &self,
+        options: &Options,
+        terminal: &mut impl Terminal,
+    ) -> Result<Answer, Failure> {
         match self {
             Self::List(args) => print(&AgentList::read(options, args)?, options.output),
             Self::Show(args) => print(&AgentShown::read(options, args)?, options.output),
+            Self::Move(args) => return moves::run(options, args, terminal),
         }
+        .map(Answer::from)
     }
 }
 
@@ -231,6 +249,7 @@ impl AgentList {
             queue: args.queue.as_ref().map(|id| id.as_str().to_owned()),
             site: args.site.as_ref().map(|id| id.as_str().to_owned()),
             presence: args.presence.map(|presence| presence.word().to_owned()),
+            skill: args.skill.as_ref().map(|id| id.as_str().to_owned()),
             text: args.text.clone(),
             after: args.after.as_ref().map(|id| id.as_str().to_owned()).unwrap_or_default(),
             page_size: args.limit,

@@ -1,27 +1,57 @@
-//! `quorumcall site`.
+//! `quorumcall site`: what cities do, and what is done with them.
+//!
+//! ```text
+//! read (linearizable) → plan: preconditions, impact, consequences → consent → command, with the
+//!                       revision the plan was made from → outcome → (--wait) until it is drained
+//! ```
+
+mod impact;
+mod plan;
+mod row;
+mod steer;
+mod wait;
+
+use std::io::Write;
 
 use acd::ids::SiteId;
-use acd::metrics::Ratio;
+use acd::time::Millis;
 use clap::{Args, Subcommand};
-use proto::api::v1 as api;
-use proto::stored::v1 as stored;
 use serde::Serialize;
 
 use super::cluster::Status;
-use super::{Options, ReadArgs, parse_site, words};
-use crate::failure::{ErrorCode, Failure};
-use crate::output::{
-    AgentCounts, Facts, Freshness, Printed, QueueMetrics, Table, ahead, duration, left, percent,
-    print, right, share,
-};
+use super::{Consent, Options, ReadArgs, parse_site, parse_span};
+use crate::client::Conversation;
+use crate::failure::{Answer, ErrorCode, Failure};
+use crate::output::{Facts, Freshness, Printed, ahead, duration, percent, print};
+use crate::terminal::Terminal;
+use impact::Progress;
+use plan::Action;
+
+pub(super) use row::SiteRow;
+
+/// How long a planned failover lets what is offered there ring: as long as people need to answer.
+const FAILOVER_DEADLINE: Millis = Millis::seconds(30);
+/// How long the cordon of a drained site stands, if nothing is said: a shift.
+const EXPIRY: Millis = Millis::hours(8);
 
 /// What to do with sites.
 #[derive(Debug, Subcommand)]
 pub enum SiteVerb {
     /// The cities, by id.
     List(ReadArgs),
-    /// One city.
+    /// One city, with how far its drain has come.
     Show(SiteShowArgs),
+    /// Gives a city no new work and lets it finish what it has.
+    ///
+    /// The drain belongs to the cluster: it goes on whatever becomes of this program. Conversations
+    /// are never cut without --force.
+    Drain(SiteDrainArgs),
+    /// Ends a drain before its time.
+    CancelDrain(SitePlanArgs),
+    /// Moves the work of a city to the others: now, or because the city is gone.
+    Failover(SiteFailoverArgs),
+    /// Puts a drained or returning city back into service.
+    Return(SitePlanArgs),
 }
 
 /// Arguments of `quorumcall site show`.
@@ -35,191 +65,92 @@ pub struct SiteShowArgs {
     pub read: ReadArgs,
 }
 
+/// Arguments of everything that is done with a site.
+#[derive(Debug, Args)]
+pub struct SitePlanArgs {
+    /// The site.
+    #[arg(value_name = "SITE", value_parser = parse_site)]
+    pub site: SiteId,
+    /// Only if the site still has this revision, that of the plan you looked at.
+    #[arg(long, value_name = "REVISION")]
+    pub expected: Option<u64>,
+    /// Whether, and why.
+    #[command(flatten)]
+    pub consent: Consent,
+}
+
+/// Arguments of `quorumcall site drain`.
+#[derive(Debug, Args)]
+pub struct SiteDrainArgs {
+    /// The site, whether, and why.
+    #[command(flatten)]
+    pub plan: SitePlanArgs,
+    /// When what is still being offered there goes back: 1s to 400d from now.
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = parse_span)]
+    pub deadline: Millis,
+    /// When the cordon is lifted by itself, if the site is well: 1s to 400d from now.
+    #[arg(long, value_name = "DURATION", default_value = "8h", value_parser = parse_span)]
+    pub expiry: Millis,
+    /// At the deadline: calls and chats that wait with their media there are called back instead.
+    #[arg(long)]
+    pub callback: bool,
+    /// At the deadline: conversations are cut.
+    #[arg(long)]
+    pub force: bool,
+    /// Waits until the site is drained, and says how far it has come. Ctrl-C ends the waiting only.
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// Arguments of `quorumcall site failover`.
+#[derive(Debug, Args)]
+pub struct SiteFailoverArgs {
+    /// The site, whether, and why.
+    #[command(flatten)]
+    pub plan: SitePlanArgs,
+    /// The city is gone, or must be taken for gone: its agents are unreachable, what they were offered
+    /// goes back at once.
+    #[arg(long)]
+    pub unplanned: bool,
+    /// Waits until the site is drained, and says how far it has come. Ctrl-C ends the waiting only.
+    #[arg(long, conflicts_with = "unplanned")]
+    pub wait: bool,
+}
+
 impl SiteVerb {
-    pub(crate) fn run(&self, options: &Options) -> Result<String, Failure> {
-        match self {
+    pub(crate) fn run(
+        &self,
+        options: &Options,
+        terminal: &mut impl Terminal,
+        out: &mut impl Write,
+    ) -> Result<Answer, Failure> {
+        let (plan, action, wait) = match self {
             Self::List(read) => {
                 let status = Status::read(options, *read)?;
                 let freshness = status.freshness().clone();
-                print(&SiteList { freshness, sites: status.sites }, options.output)
+                let list = SiteList { freshness, sites: status.sites };
+                return print(&list, options.output).map(Answer::from);
             }
             Self::Show(args) => {
-                let status = Status::read(options, args.read)?;
-                let freshness = status.freshness().clone();
-                let row = status.sites.into_iter().find(|row| row.id == args.site.as_str());
-                let site = row.ok_or_else(|| Failure {
-                    code: ErrorCode::NotFound,
-                    what: format!("there is no site {}", args.site),
-                    why: "the cluster has no site with this id".into(),
-                    remedy: "`quorumcall site list` shows the sites".into(),
-                })?;
-                print(&SiteShown { freshness, site }, options.output)
+                return print(&SiteShown::read(options, args)?, options.output).map(Answer::from);
             }
-        }
-    }
-}
-
-/// A site.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct SiteRow {
-    /// The id.
-    pub id: String,
-    /// The name people see.
-    pub name: String,
-    /// active, suspect, lost, returning, draining, drained.
-    pub state: &'static str,
-    /// Whether the leader has not heard of it for a moment.
-    pub silent: bool,
-    /// For a site that returns: when it goes into service by itself. Null: by hand, or not at all.
-    pub returns_ms: Option<u64>,
-    /// A drain that goes on, or whose cordon still stands.
-    pub drain: Option<Drain>,
-    /// Where the leader should be: 0 to 100.
-    pub leader_priority: u32,
-    /// Revision, for plans.
-    pub revision: u64,
-    /// Its nodes.
-    pub nodes: Vec<u64>,
-    /// Agents who have a session there.
-    pub agents: u64,
-    /// The same by what they do; offline: of those who belong there.
-    pub agents_by_state: AgentCounts,
-    /// Contacts and offers that agents working there have.
-    pub engaged: u32,
-    /// Contacts waiting with their media there.
-    pub waiting: u32,
-    /// Handling / (handling + available) of the day.
-    pub occupancy: Option<f64>,
-    /// Counters.
-    pub metrics: QueueMetrics,
-    #[serde(skip)]
-    load: Ratio,
-}
-
-/// A drain.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Drain {
-    /// When what is still being offered there goes back.
-    deadline_ms: u64,
-    /// When the cordon is lifted by itself.
-    expiry_ms: u64,
-    /// Calls and chats that wait there at the deadline are called back instead.
-    callback: bool,
-    /// Conversations are cut at the deadline.
-    force: bool,
-    /// The deadline has passed.
-    deadline_passed: bool,
-    /// The expiry has passed while the site was not well.
-    expired: bool,
-}
-
-impl Drain {
-    fn of(stored: stored::Drain) -> Self {
-        let stored::Drain { deadline_ms, expiry_ms, callback, force, deadline_passed, expired } =
-            stored;
-        Self { deadline_ms, expiry_ms, callback, force, deadline_passed, expired }
-    }
-
-    fn words(&self, now_ms: u64) -> String {
-        let deadline = match self.deadline_passed {
-            true => "deadline has passed".into(),
-            false => format!("deadline {}", ahead(self.deadline_ms, now_ms)),
+            Self::Drain(args) => {
+                let SiteDrainArgs { plan, deadline, expiry, callback, force, wait } = args;
+                let (deadline, expiry) = (*deadline, *expiry);
+                let action = Action::Drain { deadline, expiry, callback: *callback, force: *force };
+                (plan, action, *wait)
+            }
+            Self::CancelDrain(plan) => (plan, Action::CancelDrain, false),
+            Self::Failover(SiteFailoverArgs { plan, unplanned: true, .. }) => {
+                (plan, Action::DeclareLost, false)
+            }
+            Self::Failover(SiteFailoverArgs { plan, unplanned: false, wait }) => {
+                let action = Action::Failover { deadline: FAILOVER_DEADLINE, expiry: EXPIRY };
+                (plan, action, *wait)
+            }
+            Self::Return(plan) => (plan, Action::Return, false),
         };
-        let expiry = match self.expired {
-            true => "EXPIRED while the site was not well: its cordon stays".into(),
-            false => format!("cordon lifts {}", ahead(self.expiry_ms, now_ms)),
-        };
-        let callback = if self.callback { "; who waits is called back then" } else { "" };
-        let force = if self.force { "; conversations are cut then" } else { "" };
-        format!("{deadline}{callback}{force}; {expiry}")
-    }
-}
-
-impl SiteRow {
-    pub(super) fn of(stored: api::SiteStatus) -> Self {
-        let state = words::site_state(stored.state.as_ref());
-        let returns_ms = match stored.state.and_then(|state| state.state) {
-            Some(stored::site_state::State::Returning(returning)) => returning.until_ms,
-            _ => None,
-        };
-        let api::SiteStatus {
-            id,
-            name,
-            state: _,
-            silent,
-            drain,
-            leader_priority,
-            revision,
-            nodes,
-            agents,
-            engaged,
-            waiting,
-            metrics,
-            handling_ms,
-            available_ms,
-        } = stored;
-        let agents = AgentCounts::of(agents);
-        let load = Ratio::new(handling_ms, handling_ms.saturating_add(available_ms));
-        Self {
-            id,
-            name,
-            state,
-            silent,
-            returns_ms,
-            drain: drain.map(Drain::of),
-            leader_priority,
-            revision,
-            nodes,
-            agents: agents.logged_in(),
-            agents_by_state: agents,
-            engaged,
-            waiting,
-            occupancy: share(load),
-            metrics: QueueMetrics::of(metrics),
-            load,
-        }
-    }
-
-    fn state_text(&self) -> String {
-        // Suspect and lost say it already.
-        let is_told = matches!(self.state, "suspect" | "lost");
-        let silent = if self.silent && !is_told { ", silent" } else { "" };
-        format!("{}{silent}", self.state)
-    }
-
-    pub(super) fn table(sites: &[Self]) -> String {
-        let mut table = Table::new([
-            left("SITE"),
-            left("NAME"),
-            left("STATE"),
-            right("AGENTS"),
-            right("FREE"),
-            right("ENGAGED"),
-            right("WAITING"),
-            right("OCCUPANCY"),
-            right("LEADER PRIORITY"),
-            left("NODES"),
-        ]);
-        for site in sites {
-            table.row([
-                site.id.clone(),
-                site.name.clone(),
-                site.state_text(),
-                site.agents.to_string(),
-                site.agents_by_state.free.to_string(),
-                site.engaged.to_string(),
-                site.waiting.to_string(),
-                percent(site.load),
-                site.leader_priority.to_string(),
-                site.nodes_text(),
-            ]);
-        }
-        table.text("no sites")
-    }
-
-    fn nodes_text(&self) -> String {
-        let nodes: Vec<_> = self.nodes.iter().map(u64::to_string).collect();
-        nodes.join(", ")
+        steer::steer(options, plan, action, wait, terminal, out)
     }
 }
 
@@ -239,6 +170,31 @@ impl Printed for SiteList {
 struct SiteShown {
     freshness: Freshness,
     site: SiteRow,
+    /// What is left to do there. Null: it has no drain.
+    progress: Option<Progress>,
+}
+
+impl SiteShown {
+    fn read(options: &Options, args: &SiteShowArgs) -> Result<Self, Failure> {
+        let status = Status::read(options, args.read)?;
+        let freshness = status.freshness().clone();
+        let row = status.sites.into_iter().find(|row| row.id == args.site.as_str());
+        let site = row.ok_or_else(|| Failure {
+            code: ErrorCode::NotFound,
+            what: format!("there is no site {}", args.site),
+            why: "the cluster has no site with this id".into(),
+            remedy: "`quorumcall site list` shows the sites".into(),
+        })?;
+        let progress = match site.drain {
+            Some(_) => {
+                let conversation = Conversation::open(options)?;
+                let (_, impact) = impact::read(&conversation, &args.site, args.read.linearizable)?;
+                Some(impact.progress())
+            }
+            None => None,
+        };
+        Ok(Self { freshness, site, progress })
+    }
 }
 
 impl Printed for SiteShown {
@@ -259,6 +215,9 @@ impl Printed for SiteShown {
         if let Some(drain) = &site.drain {
             facts.fact("drain", drain.words(now_ms));
         }
+        if let Some(progress) = &self.progress {
+            facts.fact("left there", progress.words()).fact("leader", progress.leader_words());
+        }
         facts
             .fact("nodes", site.nodes_text())
             .fact("leader priority", site.leader_priority.to_string())
@@ -271,53 +230,5 @@ impl Printed for SiteShown {
             .fact("longest wait today", duration(today.wait_max_ms))
             .fact("revision", site.revision.to_string());
         format!("{}\n{}", facts.text(), self.freshness.line())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use stored::site_state::{Active, Returning, State};
-
-    fn stored(state: State) -> api::SiteStatus {
-        let agents =
-            api::AgentCounts { free: 2, busy: 3, not_ready: 1, unreachable: 4, offline: 9 };
-        api::SiteStatus {
-            id: "lviv".into(),
-            state: Some(stored::SiteState { state: Some(state) }),
-            silent: true,
-            agents: Some(agents),
-            handling_ms: 3,
-            available_ms: 1,
-            ..api::SiteStatus::default()
-        }
-    }
-
-    #[test]
-    fn agents_of_a_site_are_those_with_a_session_there() {
-        let row = SiteRow::of(stored(State::Active(Active {})));
-        assert_eq!((row.agents, row.agents_by_state.unreachable), (6, 4));
-        assert_eq!((row.occupancy, row.state_text()), (Some(0.75), "active, silent".into()));
-    }
-
-    #[test]
-    fn a_site_that_returns_says_when() {
-        let until_ms = Some(5);
-        let row = SiteRow::of(stored(State::Returning(Returning { until_ms })));
-        assert_eq!((row.state, row.returns_ms), ("returning", Some(5)));
-    }
-
-    #[test]
-    fn a_drain_says_what_comes_next() {
-        let drain = Drain::of(stored::Drain {
-            deadline_ms: 600_000,
-            expiry_ms: 3_600_000,
-            callback: true,
-            ..stored::Drain::default()
-        });
-        let text = drain.words(0);
-        assert!(text.contains("in 10m; who waits is called back then; cordon lifts"), "{text}");
-        let late = Drain { deadline_passed: true, expired: true, ..drain };
-        assert!(late.words(0).contains("EXPIRED"), "{}", late.words(0));
     }
 }

@@ -6,7 +6,7 @@ use acd::codec::{
     agent_config_to_stored, agent_metrics_to_stored, media_to_stored, not_ready_reason_to_stored,
     presence_to_stored, session_to_stored, temporary_move_to_stored,
 };
-use acd::ids::{AgentId, QueueId, SiteId};
+use acd::ids::{AgentId, QueueId, SiteId, SkillId};
 use openraft_rt::AsyncRuntime;
 use proto::api::v1 as api;
 use tonic::Status;
@@ -21,16 +21,19 @@ struct Filter {
     queue: Option<QueueId>,
     site: Option<SiteId>,
     presence: Option<String>,
+    skill: Option<SkillId>,
     text: String,
 }
 
 impl Filter {
     fn wants(&self, board: &Board, agent: &Agent) -> bool {
-        let Self { queue, site, presence, text } = self;
+        let Self { queue, site, presence, skill, text } = self;
+        let has = |id: &SkillId| agent.config.skills.iter().any(|(skill, _)| skill == id);
         let name = || agent.config.name.as_str().to_lowercase();
         queue.as_ref().is_none_or(|id| agent.queues().iter().any(|a| a.queue == *id))
             && site.as_ref().is_none_or(|id| board.works_at(agent) == id)
             && presence.as_ref().is_none_or(|word| agent.presence.word() == word)
+            && skill.as_ref().is_none_or(has)
             && (text.is_empty() || agent.id().as_str().contains(text) || name().contains(text))
     }
 }
@@ -45,6 +48,7 @@ impl<RT: AsyncRuntime> ReadsService<RT> {
             queue: parse(request.queue, QueueId::new)?,
             site: parse(request.site, SiteId::new)?,
             presence: request.presence,
+            skill: parse(request.skill, SkillId::new)?,
             text: wanted_text(&request.text)?,
         };
         let after = parse(Some(request.after).filter(|after| !after.is_empty()), AgentId::new)?;

@@ -15,6 +15,8 @@ mod cluster;
 mod configuration;
 mod contacts;
 mod freshness;
+mod impact;
+mod outcome;
 mod queues;
 
 use std::sync::Arc;
@@ -173,6 +175,20 @@ impl<RT: AsyncRuntime> Reads for ReadsService<RT> {
         _: Request<api::GetConfigurationRequest>,
     ) -> Result<Response<Self::GetConfigurationStream>, Status> {
         self.configuration().await.map(Response::new)
+    }
+
+    async fn get_site_impact(
+        &self,
+        request: Request<api::GetSiteImpactRequest>,
+    ) -> Result<Response<api::GetSiteImpactResponse>, Status> {
+        self.site_impact(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_outcome(
+        &self,
+        request: Request<api::GetOutcomeRequest>,
+    ) -> Result<Response<api::GetOutcomeResponse>, Status> {
+        self.outcome(request.into_inner()).await.map(Response::new)
     }
 }
 
