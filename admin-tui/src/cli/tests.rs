@@ -55,6 +55,16 @@ fn what_cannot_be_meant_is_a_wrong_use() {
         (&["agent", "list", "--limit", "0"], "1..=1000"),
         (&["contact", "list", "--limit", "1001"], "1..=1000"),
         (&["node", "show", "kyiv"], "invalid"),
+        (&["site", "drain"], "SITE"),
+        (&["site", "drain", "lviv", "--deadline", "0s"], "1s to 400d"),
+        (&["site", "drain", "lviv", "--yes", "--dry-run"], "cannot be used with"),
+        (&["site", "failover", "lviv", "--unplanned", "--wait"], "cannot be used with"),
+        (&["site", "return", "lviv", "--reason", ""], "1 to 200 bytes"),
+        (&["agent", "move", "anna"], "--to"),
+        (&["agent", "move", "--to", "billing"], "--queue"),
+        (&["agent", "move", "anna", "--queue", "sales", "--to", "billing"], "cannot be used with"),
+        (&["agent", "move", "anna", "--to-site", "lviv", "--grade", "1"], "--to <QUEUE>"),
+        (&["agent", "move", "anna", "--to", "billing", "--grade", "11"], "1..=10"),
         (&["apply"], "--file"),
         (&["apply", "-f", "x", "--reason", ""], "1 to 200 bytes"),
         (&["cluster"], "status"),
@@ -93,10 +103,18 @@ fn the_reference_has_every_command_and_option() {
 }
 
 /// Asserts that the reference has each field of an answer, but for what is named by people.
-fn is_documented(json: &Value) {
+pub(super) fn is_documented(json: &Value) {
     /// Fields that hold what people have named.
-    const NAMED: [&str; 6] =
-        ["queues", "skills", "capacity", "interruptible_by", "head_starts_ms", "shares"];
+    const NAMED: [&str; 8] = [
+        "queues",
+        "skills",
+        "capacity",
+        "interruptible_by",
+        "head_starts_ms",
+        "shares",
+        "serves_now",
+        "serves_then",
+    ];
     match json {
         Value::Object(fields) => {
             for (name, value) in fields {

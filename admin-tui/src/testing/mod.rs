@@ -86,6 +86,41 @@ impl Inside {
     }
 }
 
+/// What would become of a site with some work, in a cluster of three cities.
+fn impact() -> api::SiteImpact {
+    let counts = |free, busy| Some(api::AgentCounts { free, busy, ..api::AgentCounts::default() });
+    let queue = api::site_impact::QueueImpact {
+        queue: "billing".into(),
+        waiting: 4,
+        handled: 9,
+        handled_there: 3,
+        agents_there: counts(0, 3),
+        agents_elsewhere: counts(1, 6),
+        load_now_per_mille: Some(929),
+        load_then_per_mille: Some(1_182),
+    };
+    api::SiteImpact {
+        agents: counts(0, 3),
+        offered: 1,
+        talking: 2,
+        waiting: 4,
+        cut_off: 5,
+        load_now_per_mille: Some(929),
+        load_then_per_mille: Some(1_182),
+        queues: vec![queue],
+        quorum: Some(api::QuorumLeft {
+            voters: 3,
+            needed: 2,
+            answer_elsewhere: 2,
+            kept: true,
+            leader: Some(1),
+            leader_site: Some("kyiv".into()),
+            voter_sites: ["dnipro", "kyiv", "lviv"].map(str::to_owned).to_vec(),
+        }),
+        ..api::SiteImpact::default()
+    }
+}
+
 /// The clock, as log time.
 pub fn wall_time() -> LogTime {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
@@ -120,7 +155,7 @@ impl Node {
         let folder = tempfile::tempdir().expect("a folder");
         let mut inside = Inside {
             centre: Centre::new(),
-            boards: Boards::default(),
+            boards: Boards { impact: impact(), ..Boards::default() },
             freshness: api::Freshness {
                 cluster: "Three cities".into(),
                 node: number,

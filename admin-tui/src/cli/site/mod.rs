@@ -9,6 +9,8 @@ mod impact;
 mod plan;
 mod row;
 mod steer;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 use std::io::Write;

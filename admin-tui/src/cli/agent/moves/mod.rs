@@ -12,6 +12,9 @@
 mod plan;
 mod who;
 
+#[cfg(test)]
+mod tests;
+
 use acd::ids::{AgentId, QueueId, SiteId, SkillId};
 use acd::text::Label;
 use acd::time::Millis;
