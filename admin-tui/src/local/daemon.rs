@@ -33,10 +33,13 @@ pub enum DaemonError {
 /// before that begins.
 pub fn daemon(progress: impl FnOnce()) -> Result<PathBuf, DaemonError> {
     let myself = env::current_exe()?;
-    let beside = myself.with_file_name(format!("{DAEMON}{}", env::consts::EXE_SUFFIX));
+    let folder = myself.parent().unwrap_or(Path::new("."));
+    // Where cargo puts tests is beneath where it puts programs.
+    let folder = folder.parent().filter(|_| folder.ends_with("deps")).unwrap_or(folder);
+    let beside = folder.join(format!("{DAEMON}{}", env::consts::EXE_SUFFIX));
     if let Some(cargo) = env::var_os("CARGO") {
         progress();
-        build(Path::new(&cargo), &myself)?;
+        build(Path::new(&cargo), folder)?;
     }
     if !beside.is_file() {
         return Err(DaemonError::Missing { beside: myself.display().to_string() });
@@ -44,7 +47,7 @@ pub fn daemon(progress: impl FnOnce()) -> Result<PathBuf, DaemonError> {
     Ok(beside)
 }
 
-fn build(cargo: &Path, myself: &Path) -> Result<(), DaemonError> {
+fn build(cargo: &Path, folder: &Path) -> Result<(), DaemonError> {
     let failed = |why: String| DaemonError::Build { why };
     let mut command = Command::new(cargo);
     // What cargo told this program about its package would make it build what reads that anew.
@@ -56,8 +59,7 @@ fn build(cargo: &Path, myself: &Path) -> Result<(), DaemonError> {
     }
     command.args(["build", "--quiet", "--bin", DAEMON]);
     command.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")]);
-    // target/release/quorumcall, target/debug/quorumcall, or target/PROFILE/quorumcall.
-    let folder = myself.parent().unwrap_or(Path::new("."));
+    // target/release, target/debug, or target/PROFILE.
     let profile = folder.file_name().map(|name| name.to_string_lossy().into_owned());
     match profile.as_deref() {
         Some("debug") => {}
