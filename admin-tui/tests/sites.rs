@@ -99,7 +99,7 @@ fn of_two_operators_who_act_at_once_the_second_is_told_to_look_again() {
 }
 
 #[test]
-fn a_dead_city_that_no_quorum_can_do_without_is_not_given_up_and_another_one_is() {
+fn a_city_that_no_quorum_can_do_without_is_not_given_up() {
     let (mut cluster, operator) = found("sites-quorum");
     let status = operator.json(&["cluster", "status"]);
     let leader = status["leader"].as_u64().expect("a leader");
