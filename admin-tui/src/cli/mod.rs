@@ -208,10 +208,6 @@ fn parse_ttl(text: &str) -> Result<Millis, String> {
     }
 }
 
-fn parse_reason(text: &str) -> Result<Label, String> {
-    Label::new(text).map_err(|why| why.to_string())
-}
-
 fn parse_queue(text: &str) -> Result<QueueId, String> {
     QueueId::new(text).map_err(|why| format!("{why}: {SLUG}"))
 }

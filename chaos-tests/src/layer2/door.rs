@@ -117,7 +117,7 @@ impl ProcessDoor {
             connector: Arc::new(TcpConnectorFrom { source: clients_of(city) }),
             address: front_of(node).to_string(),
             server_name: node_name(self.authority.cluster(), NodeId(node)),
-            tls: tls.map_err(|error| Trouble(error.to_string()))?,
+            tls: tls.map_err(|error| Trouble(error.to_string()))?.into(),
             headers: Vec::new(),
             connect_timeout: CONNECT_TIMEOUT,
             keep_alive: KEEP_ALIVE,

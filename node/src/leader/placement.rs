@@ -25,7 +25,7 @@ use acd::command::LeaderChoice;
 use acd::event::SiteState;
 use acd::ids::SiteId;
 use acd::limits::LABEL_BYTES_MAX;
-use acd::site::Site;
+use acd::site::{NodeRole, Site};
 use acd::text::Label;
 
 use super::pace::Pace;
@@ -70,6 +70,8 @@ pub enum Obstacle {
     Site(SiteId, &'static str),
     /// It is at no site yet: the cluster is being founded.
     NoSite,
+    /// It is being retired.
+    Leaving,
 }
 
 impl Obstacle {
@@ -80,6 +82,7 @@ impl Obstacle {
             Self::Clock => format!("the clock of node {node} is wrong, or not known"),
             Self::Behind(entries) => format!("node {node} is {entries} entries behind"),
             Self::Site(site, state) => format!("node {node} is at {site}, which is {state}"),
+            Self::Leaving => format!("node {node} is being retired"),
             Self::NoSite => format!("node {node} is at no site yet"),
         }
     }
@@ -206,7 +209,9 @@ impl Sight<'_> {
     /// Who takes over from a leader that must go, whatever the state of its site: anybody who answers
     /// and whose clock is right.
     pub fn successor(&self) -> Option<NodeId> {
-        let fit = self.voters.iter().filter(|(_, voter)| voter.answers && voter.clock_is_right);
+        let fit = self.voters.iter().filter(|(node, voter)| {
+            voter.answers && voter.clock_is_right && !self.is_leaving(**node)
+        });
         let rank = |(node, voter): &(&NodeId, &Standing)| {
             (voter.behind <= CAUGHT_UP_WITHIN, self.rank(**node))
         };
@@ -217,6 +222,9 @@ impl Sight<'_> {
     fn obstacle(&self, node: NodeId) -> Option<Obstacle> {
         let Some(voter) = self.voters.get(&node) else { return Some(Obstacle::NoVote) };
         let Some(site) = self.site_of(node) else { return Some(Obstacle::NoSite) };
+        if self.is_leaving(node) {
+            return Some(Obstacle::Leaving);
+        }
         if !voter.answers {
             return Some(Obstacle::Silent);
         }
@@ -237,12 +245,19 @@ impl Sight<'_> {
         (self.priority(node), Reverse(behind), Reverse(node))
     }
 
-    /// How much a node should lead: 0, if nobody else can; none: not now, for its site is not in
+    /// How much a node should lead: 0, if nobody else can, as a witness; none: not now, for its site is not in
     /// service.
     fn priority(&self, node: NodeId) -> Option<u8> {
         let site = self.site_of(node)?;
         let is_in_service = site.state == SiteState::Active && !site.silent;
-        is_in_service.then_some(site.config.leader_priority)
+        let known = self.centre.node(acd::ids::NodeId(node));
+        let is_witness = known.is_some_and(|known| known.role == NodeRole::Witness);
+        let priority = if is_witness { 0 } else { site.config.leader_priority };
+        is_in_service.then_some(priority)
+    }
+
+    fn is_leaving(&self, node: NodeId) -> bool {
+        self.centre.node(acd::ids::NodeId(node)).is_some_and(|known| known.leaving)
     }
 
     fn site_of(&self, node: NodeId) -> Option<&Site> {
