@@ -67,6 +67,8 @@ pub enum ErrorCode {
     StalePlan,
     /// The cluster is not as the file says.
     Drift,
+    /// Another node leads than was asked for.
+    LeaderElsewhere,
     /// Nobody is there who could confirm a plan.
     NeedsYes,
     /// Nobody says why something is to be done.
@@ -83,7 +85,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All codes, in order.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::FileMissing,
         Self::FileIsDirectory,
         Self::FileForbidden,
@@ -115,6 +117,7 @@ impl ErrorCode {
         Self::NodeFailed,
         Self::StalePlan,
         Self::Drift,
+        Self::LeaderElsewhere,
         Self::NeedsYes,
         Self::NeedsReason,
         Self::NotConfirmed,
@@ -157,6 +160,7 @@ impl ErrorCode {
             Self::NodeFailed => "E-NODE-FAILED",
             Self::StalePlan => "E-STALE-PLAN",
             Self::Drift => "E-DRIFT",
+            Self::LeaderElsewhere => "E-LEADER-ELSEWHERE",
             Self::NeedsYes => "E-NEEDS-YES",
             Self::NeedsReason => "E-NEEDS-REASON",
             Self::NotConfirmed => "E-NOT-CONFIRMED",
@@ -175,6 +179,7 @@ impl ErrorCode {
             | Self::NotFound
             | Self::StalePlan
             | Self::Drift
+            | Self::LeaderElsewhere
             | Self::NotForReplay
             | Self::NotAsExpected
             | Self::NotConfirmed

@@ -64,7 +64,7 @@ fn carry_out(
     use terminal::StandardTerminal;
     let options = &cli.options;
     match &cli.command {
-        Command::Cluster(verb) => verb.run(options),
+        Command::Cluster(verb) => return verb.run(options),
         Command::Site(verb) => return verb.run(options, &mut StandardTerminal, out),
         Command::Node(verb) => verb.run(options),
         Command::Queue(verb) => verb.run(options),

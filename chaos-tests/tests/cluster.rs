@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use acd::command::{ConfigCommand, Submission};
-use acd::ids::{PrincipalId, SkillId};
+use acd::command::{ConfigCommand, SiteCommand, Submission};
+use acd::config::SiteConfig;
+use acd::ids::{PrincipalId, SiteId, SkillId};
 use acd::reply::Reply;
 use acd::text::Label;
 use chaos_tests::cluster::{ADMIN, Cluster, Observers};
@@ -158,5 +159,52 @@ fn a_silence_of_the_followers_is_a_gap_also_when_the_leader_keeps_its_term() {
         assert!(matches!(answer, Answer::Committed { .. }), "{answer:?}");
         let gap = gaps() - before;
         assert!((28_000..36_000).contains(&gap), "a gap of {gap} ms");
+    });
+}
+
+/// Waits until a node leads; how long that took.
+async fn until_led(world: &World, cluster: &Cluster, by: impl Fn(u64) -> bool) -> Duration {
+    let began = world.now();
+    while !cluster.leader().is_some_and(&by) {
+        assert!(world.now() - began < Duration::from_secs(3_600), "it never leads");
+        Runtime::sleep(Duration::from_millis(100)).await;
+    }
+    world.now() - began
+}
+
+#[test]
+fn the_first_city_gets_the_lead_and_later_each_time_it_loses_it_soon() {
+    run(6, |world: World| async move {
+        let cities = ["kyiv", "lviv", "dnipro"];
+        let cluster = founded(&world, &cities).await;
+        until_led(&world, &cluster, |_| true).await;
+        let leader = cluster.leader().unwrap();
+        let first = leader % 3 + 1;
+        let city = cities[first as usize - 1];
+        let name = Label::new(city).unwrap();
+        let config =
+            SiteConfig { leader_priority: 90, ..SiteConfig::new(SiteId::new(city).unwrap(), name) };
+        let put = SiteCommand::Put { config, expected: None };
+        let put = Submission::new(PrincipalId::new(ADMIN).unwrap(), put.into());
+        let answer = call(&world, &cluster, leader, put).await;
+        assert!(matches!(answer, Answer::Committed { .. }), "{answer:?}");
+        // Not at once: whoever leads does so for a minute.
+        Runtime::sleep(Duration::from_secs(30)).await;
+        assert_eq!(cluster.leader(), Some(leader));
+        until_led(&world, &cluster, |node| node == first).await;
+
+        for minutes in [2, 4] {
+            Runtime::sleep(Duration::from_secs(20)).await;
+            world.pause(Host::Node(first));
+            until_led(&world, &cluster, |node| node != first).await;
+            world.resume(Host::Node(first));
+            let away = until_led(&world, &cluster, |node| node == first).await;
+            let pause = Duration::from_secs(minutes * 60);
+            assert!(away > pause - Duration::from_secs(5), "{away:?} after {minutes} minutes");
+            assert!(away < pause + Duration::from_secs(15), "{away:?} after {minutes} minutes");
+        }
+        // Without troubles it stays there.
+        Runtime::sleep(Duration::from_secs(900)).await;
+        assert_eq!(cluster.leader(), Some(first));
     });
 }

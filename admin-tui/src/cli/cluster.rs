@@ -9,9 +9,11 @@ use serde::Serialize;
 use super::node::NodeRow;
 use super::site::SiteRow;
 use super::token::{self, JoinTokenArgs, RevokeTokenArgs};
+use super::transfer::{self, TransferLeaderArgs};
 use super::{Options, ReadArgs};
+use crate::terminal::StandardTerminal;
 use crate::client::{Client, ClientError, Conversation, reads};
-use crate::failure::Failure;
+use crate::failure::{Answer, Failure};
 use crate::output::{Facts, Freshness, Printed, incomplete, print};
 
 /// What to do with the cluster.
@@ -28,18 +30,29 @@ pub enum ClusterVerb {
     Tokens(ReadArgs),
     /// Ends a token that nobody has used.
     RevokeToken(RevokeTokenArgs),
+    /// Lets another node lead, after showing what that means.
+    ///
+    /// On a terminal you are asked first; elsewhere --yes is needed. The leader refuses if that node
+    /// cannot lead just now, and says why.
+    TransferLeader(TransferLeaderArgs),
 }
 
 impl ClusterVerb {
-    pub(crate) fn run(&self, options: &Options) -> Result<String, Failure> {
+    pub(crate) fn run(&self, options: &Options) -> Result<Answer, Failure> {
         match self {
-            Self::Status(read) => print(&Status::read(options, *read)?, options.output),
-            Self::JoinToken(args) => token::issue(options, args),
-            Self::Tokens(read) => token::list(options, *read),
-            Self::RevokeToken(args) => token::revoke(options, args),
+            Self::Status(read) => {
+                print(&Status::read(options, *read)?, options.output).map(Answer::from)
+            }
+            Self::JoinToken(args) => token::issue(options, args).map(Answer::from),
+            Self::Tokens(read) => token::list(options, *read).map(Answer::from),
+            Self::RevokeToken(args) => token::revoke(options, args).map(Answer::from),
+            Self::TransferLeader(args) => transfer::run(options, args, &mut StandardTerminal),
         }
     }
 }
+
+/// States in which a site should not have the leader: it goes as soon as somebody else can lead.
+const DRAINED: [&str; 2] = ["draining", "drained"];
 
 /// Asks a node for the cluster.
 pub(crate) async fn get_cluster(
@@ -78,8 +91,8 @@ pub(super) struct Status {
     id: String,
     version: u32,
     replay: bool,
-    leader: Option<u64>,
-    term: u64,
+    pub(super) leader: Option<u64>,
+    pub(super) term: u64,
     state_hash: String,
     contacts: u64,
     agents: u64,
@@ -97,7 +110,7 @@ impl Status {
         Self::of(answer)
     }
 
-    fn of(answer: api::GetClusterResponse) -> Result<Self, Failure> {
+    pub(super) fn of(answer: api::GetClusterResponse) -> Result<Self, Failure> {
         let freshness = Freshness::of(answer.freshness)?;
         let cluster = answer.cluster.ok_or_else(|| incomplete("does not describe the cluster"))?;
         let api::ClusterStatus {
@@ -144,9 +157,12 @@ impl Printed for Status {
     fn table(&self) -> String {
         let leader = match self.leader {
             Some(node) => {
-                let site = self.nodes.iter().find(|row| row.id == node);
-                let site = site.map(|row| format!(" ({})", row.site)).unwrap_or_default();
-                format!("node {node}{site}, term {}", self.term)
+                let row = self.nodes.iter().find(|row| row.id == node);
+                let site = row.map(|row| format!(" ({})", row.site)).unwrap_or_default();
+                let state = row.and_then(|row| self.sites.iter().find(|site| site.id == row.site));
+                let state = state.map(|site| site.state).filter(|state| DRAINED.contains(state));
+                let state = state.map(|state| format!(", at a site that is {state}"));
+                format!("node {node}{site}, term {}{}", self.term, state.unwrap_or_default())
             }
             None => format!("NONE, term {}", self.term),
         };

@@ -14,6 +14,7 @@ mod queue;
 mod replay;
 mod site;
 mod token;
+mod transfer;
 mod words;
 
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ pub use node::NodeVerb;
 pub use queue::QueueVerb;
 pub use replay::{ReplayArgs, Speed};
 pub use site::SiteVerb;
+pub use transfer::TransferLeaderArgs;
 
 /// The operator's program of Quorumcall, the contact centre of many cities.
 #[derive(Debug, Parser)]

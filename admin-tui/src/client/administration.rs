@@ -1,17 +1,50 @@
 //! Acts of administration: which method carries which command.
 
+use std::sync::{Mutex, PoisonError};
+
 use acd::codec::command_to_stored;
-use acd::command::Command;
+use acd::command::{ClusterCommand, Command, LeaderChoice};
 use bytes::Bytes;
 use proto::api::v1 as api;
 use proto::api::v1::administration_client::AdministrationClient;
 use proto::stored::v1 as stored;
 use proto::stored::v1::any_command::Command as Group;
-use tonic::Code;
+use tonic::{Code, Response};
 
 use super::{Client, ClientError, Committed, Outcome, new_request, outcome, reads};
 
 impl Client {
+    /// Lets another node lead; who does then, if the node that was asked knows. Repeated until its outcome
+    /// is known: whoever gets it twice does what is still to be done.
+    pub async fn transfer_leader(
+        &self,
+        to: &LeaderChoice,
+        reason: Option<&str>,
+    ) -> Result<(Committed, Option<u64>), ClientError> {
+        let command = ClusterCommand::TransferLeader { to: to.clone(), stays: None };
+        let Some(Group::Cluster(stored::ClusterCommand {
+            command: Some(stored::cluster_command::Command::TransferLeader(wish)),
+        })) = command_to_stored(&command.into()).command
+        else {
+            return Err(no_administration());
+        };
+        let (request, reason) = (Some(new_request()), reason.map(str::to_owned));
+        let ask = api::TransferLeaderRequest { request, reason, to: wish.to };
+        let leader = Mutex::new(None);
+        let committed = self
+            .command(|channel| {
+                let (ask, leader) = (ask.clone(), &leader);
+                async move {
+                    let answer = AdministrationClient::new(channel).transfer_leader(ask).await?;
+                    let answer = answer.into_inner();
+                    *leader.lock().unwrap_or_else(PoisonError::into_inner) = answer.leader;
+                    Ok(Response::new(answer.answer.unwrap_or_default()))
+                }
+            })
+            .await?;
+        Ok((committed, leader.into_inner().unwrap_or_else(PoisonError::into_inner)))
+    }
+
     /// Carries out an act of administration, as whoever this client is, under a request of its own: as
     /// [`administer_as`](Self::administer_as).
     pub async fn administer(
@@ -109,10 +142,12 @@ impl Client {
                 })
                 .await
             }
-            Some(Group::Cluster(_) | Group::Work(_)) | None => Err(ClientError::Failed {
-                code: Code::InvalidArgument,
-                message: "this is no act of administration".into(),
-            }),
+            Some(Group::Cluster(_) | Group::Work(_)) | None => Err(no_administration()),
         }
     }
+}
+
+fn no_administration() -> ClientError {
+    let message = "this is no act of administration".into();
+    ClientError::Failed { code: Code::InvalidArgument, message }
 }

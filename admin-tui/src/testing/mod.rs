@@ -65,6 +65,10 @@ pub struct Inside {
     pub fault: Fault,
     /// Commands that were carried out or refused, with the reason given.
     pub commands: Vec<(Command, Option<Label>)>,
+    /// Why the leader does not hand over.
+    pub stays: Option<String>,
+    /// Who leads after it has.
+    pub elected: Option<u64>,
     /// Reads that asked to catch up first.
     pub linearizable: u64,
     /// Requests whose answer was lost once.
@@ -169,6 +173,8 @@ impl Node {
             },
             fault: Fault::None,
             commands: Vec::new(),
+            stays: None,
+            elected: None,
             linearizable: 0,
             lost: Vec::new(),
             index: 0,

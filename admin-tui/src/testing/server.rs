@@ -384,6 +384,22 @@ impl Administration for Service {
         Err(Status::unimplemented("no test steers contacts"))
     }
 
+    async fn transfer_leader(
+        &self,
+        call: Request<api::TransferLeaderRequest>,
+    ) -> Result<Response<api::TransferLeaderResponse>, Status> {
+        let api::TransferLeaderRequest { request, reason, to } = call.get_ref().clone();
+        let (stays, leader) = {
+            let inside = self.inside();
+            (inside.stays.clone(), inside.elected)
+        };
+        let wish = stored::cluster_command::TransferLeader { to, stays };
+        let command = Some(stored::cluster_command::Command::TransferLeader(wish));
+        let command = stored::any_command::Command::Cluster(stored::ClusterCommand { command });
+        let answer = self.carry_out(&call, request, reason, command).await?.into_inner();
+        Ok(Response::new(api::TransferLeaderResponse { answer: Some(answer), leader }))
+    }
+
     async fn advance_time(
         &self,
         _: Request<stored::cluster_command::AdvanceTo>,
