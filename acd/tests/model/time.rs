@@ -16,7 +16,7 @@ use acd::text::Label;
 use acd::time::{LogTime, Millis};
 
 use super::things::{Presence, Principal, Stage};
-use super::{Model, Outcome};
+use super::{Model, Outcome, unknown};
 
 /// Whose deadline, in the order in which those of one instant fire.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,10 +11,10 @@ use super::site::SiteRow;
 use super::token::{self, JoinTokenArgs, RevokeTokenArgs};
 use super::transfer::{self, TransferLeaderArgs};
 use super::{Options, ReadArgs};
-use crate::terminal::StandardTerminal;
 use crate::client::{Client, ClientError, Conversation, reads};
 use crate::failure::{Answer, Failure};
 use crate::output::{Facts, Freshness, Printed, incomplete, print};
+use crate::terminal::StandardTerminal;
 
 /// What to do with the cluster.
 #[derive(Debug, Subcommand)]

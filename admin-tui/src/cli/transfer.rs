@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use super::cluster::{Status, get_cluster};
 use super::{Options, ReadArgs, parse_site};
-use crate::terminal::Terminal;
 use crate::client::Conversation;
 use crate::failure::{Answer, ErrorCode, Failure};
 use crate::output::{Freshness, Printed, print};
+use crate::terminal::Terminal;
 
 /// Arguments of `quorumcall cluster transfer-leader`.
 #[derive(Debug, Args)]
