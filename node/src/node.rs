@@ -297,7 +297,7 @@ impl<RT: AsyncRuntime> Node<RT> {
         let site_delays = deps.config.timing.site_delays();
         let lead = Lead {
             raft: raft.clone(),
-            node: node,
+            node,
             state: state.clone(),
             door: door.clone(),
             directory: directory.clone(),

@@ -56,8 +56,8 @@ struct Joiner {
     incarnation: u128,
 }
 
-fn refused(code: &str, message: impl Into<String>) -> Outcome {
-    Outcome::Refused(api::JoinRefused { code: code.to_owned(), message: message.into() })
+fn refusal(code: &str, message: impl Into<String>) -> api::JoinRefused {
+    api::JoinRefused { code: code.to_owned(), message: message.into() }
 }
 
 /// What the state says of a token, without touching it: the refusals of `RedeemToken`.
@@ -71,7 +71,7 @@ impl<RT: AsyncRuntime> JoiningService<RT> {
     async fn answer(&self, request: api::JoinRequest) -> Outcome {
         let joiner = match self.read(request) {
             Ok(joiner) => joiner,
-            Err(refusal) => return refusal,
+            Err(refusal) => return Outcome::Refused(refusal),
         };
         let authority = match self.keeper.authority() {
             Ok(Some(authority)) => authority,
@@ -89,9 +89,9 @@ impl<RT: AsyncRuntime> JoiningService<RT> {
             Ok(view) => judge(view.centre(), &joiner, self.node.now()),
             Err(error) => return self.elsewhere(&error.to_string()),
         };
-        if let Err(refusal) = verdict {
-            tracing::info!(%refusal, address = %joiner.address.as_str(), "a node may not join");
-            return refused(refusal.code(), refusal.to_string());
+        if let Err(rejection) = verdict {
+            tracing::info!(%rejection, address = %joiner.address.as_str(), "a node may not join");
+            return Outcome::Refused(refusal(rejection.code(), rejection.to_string()));
         }
         if let Some(taken) = self.holder_of(&joiner) {
             return taken;
@@ -113,22 +113,22 @@ impl<RT: AsyncRuntime> JoiningService<RT> {
                 self.welcome(&authority, node, &joiner)
             }
             Answer::Committed { .. } => self.elsewhere("the cluster's answer makes no sense"),
-            Answer::Refused { code, message, .. } => refused(&code, message),
+            Answer::Refused { code, message, .. } => Outcome::Refused(refusal(&code, message)),
             Answer::Unavailable { message, .. } | Answer::Unknown { message } => {
                 self.elsewhere(&message)
             }
         }
     }
 
-    fn read(&self, request: api::JoinRequest) -> Result<Joiner, Outcome> {
+    fn read(&self, request: api::JoinRequest) -> Result<Joiner, api::JoinRefused> {
         let api::JoinRequest { cluster, secret, signing_request, address, incarnation, rules } =
             request;
         let own = self.node.directory().own().cluster;
         if fixed(&cluster).map(u128::from_be_bytes) != Some(own) {
             let words = format!("the token is for another cluster than {}", ClusterId(own));
-            return Err(refused("join-other-cluster", words));
+            return Err(refusal("join-other-cluster", words));
         }
-        let odd = |words: &str| refused("join-malformed", words);
+        let odd = |words: &str| refusal("join-malformed", words);
         let secret: [u8; 32] =
             fixed(&secret).ok_or_else(|| odd("the secret is not of 32 bytes"))?;
         let incarnation = fixed(&incarnation).map(u128::from_be_bytes);
@@ -144,7 +144,7 @@ impl<RT: AsyncRuntime> JoiningService<RT> {
                 "the cluster goes by version {version} of the rules, and the node knows them up to \
                  {rules}: install the cluster's program"
             );
-            return Err(refused("join-too-old", words));
+            return Err(refusal("join-too-old", words));
         }
         Ok(Joiner { hash: fingerprint(&[&secret]), request, address, incarnation })
     }
@@ -160,7 +160,7 @@ impl<RT: AsyncRuntime> JoiningService<RT> {
                 && !leaving(*node)
         })?;
         let taken = Rejection::AddressTaken { node: NodeId(node) };
-        Some(refused(taken.code(), taken.to_string()))
+        Some(Outcome::Refused(refusal(taken.code(), taken.to_string())))
     }
 
     /// What a new member is told.
