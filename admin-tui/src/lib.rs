@@ -66,7 +66,7 @@ fn carry_out(
     match &cli.command {
         Command::Cluster(verb) => return verb.run(options),
         Command::Site(verb) => return verb.run(options, &mut StandardTerminal, out),
-        Command::Node(verb) => verb.run(options),
+        Command::Node(verb) => return verb.run(options, &mut StandardTerminal),
         Command::Queue(verb) => verb.run(options),
         Command::Agent(verb) => return verb.run(options, &mut StandardTerminal),
         Command::Contact(verb) => verb.run(options),

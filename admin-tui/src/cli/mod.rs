@@ -7,6 +7,7 @@ mod centre;
 mod cluster;
 mod consent;
 mod contact;
+mod membership;
 mod node;
 mod offer;
 mod outcome;

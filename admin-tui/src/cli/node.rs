@@ -1,14 +1,17 @@
 //! `quorumcall node`.
 
+use acd::site::NodeRole;
 use clap::{Args, Subcommand};
 use proto::api::v1 as api;
 use proto::stored::v1 as stored;
 use serde::Serialize;
 
 use super::cluster::Status;
+use super::membership::{self, Deed, FewerArgs, RoleArgs};
 use super::{Options, ReadArgs, words};
-use crate::failure::{ErrorCode, Failure};
+use crate::failure::{Answer, ErrorCode, Failure};
 use crate::output::{Facts, Freshness, Printed, Table, duration, left, print, right};
+use crate::terminal::Terminal;
 
 /// A node that said nothing for so long is silent: as long as a site takes to be lost on a fast
 /// network.
@@ -21,6 +24,16 @@ pub enum NodeVerb {
     List(ReadArgs),
     /// One member.
     Show(NodeShowArgs),
+    /// Lets a node vote, as soon as it has caught up and there is room for its vote.
+    Promote(RoleArgs),
+    /// Takes a node's vote; it goes on as a learner.
+    Demote(FewerArgs),
+    /// Makes a node a witness: it votes, leads only if nobody else can, and takes nobody in.
+    Witness(RoleArgs),
+    /// Retires a node: it takes nobody in from now on, loses its vote, and is removed for good.
+    ///
+    /// Its number is never used again; its machine may join anew with an empty folder.
+    Remove(FewerArgs),
 }
 
 /// Arguments of `quorumcall node show`.
@@ -35,28 +48,48 @@ pub struct NodeShowArgs {
 }
 
 impl NodeVerb {
-    pub(crate) fn run(&self, options: &Options) -> Result<String, Failure> {
+    pub(crate) fn run(
+        &self,
+        options: &Options,
+        terminal: &mut impl Terminal,
+    ) -> Result<Answer, Failure> {
+        let mut change = |node, deed, fewer, consent| {
+            membership::change(options, node, deed, fewer, consent, terminal)
+        };
         match self {
-            Self::List(read) => {
-                let status = Status::read(options, *read)?;
-                let freshness = status.freshness().clone();
-                print(&NodeList { freshness, nodes: status.nodes }, options.output)
+            Self::Promote(args) => {
+                change(args.node, Deed::Role(NodeRole::Voter), false, &args.consent)
             }
-            Self::Show(args) => {
-                let status = Status::read(options, args.read)?;
-                let freshness = status.freshness().clone();
-                let row = status.nodes.into_iter().find(|row| row.id == args.node);
-                let node = row.ok_or_else(|| Failure {
-                    code: ErrorCode::NotFound,
-                    what: format!("there is no node {}", args.node),
-                    why: "no member of the cluster has this number; numbers are never reused"
-                        .into(),
-                    remedy: "`quorumcall node list` shows the members".into(),
-                })?;
-                print(&NodeShown { freshness, node }, options.output)
+            Self::Witness(args) => {
+                change(args.node, Deed::Role(NodeRole::Witness), false, &args.consent)
             }
+            Self::Demote(args) => {
+                change(args.node, Deed::Role(NodeRole::Learner), args.fewer, &args.consent)
+            }
+            Self::Remove(args) => change(args.node, Deed::Remove, args.fewer, &args.consent),
+            Self::List(read) => list(options, *read).map(Answer::from),
+            Self::Show(args) => show(options, args).map(Answer::from),
         }
     }
+}
+
+fn list(options: &Options, read: ReadArgs) -> Result<String, Failure> {
+    let status = Status::read(options, read)?;
+    let freshness = status.freshness().clone();
+    print(&NodeList { freshness, nodes: status.nodes }, options.output)
+}
+
+fn show(options: &Options, args: &NodeShowArgs) -> Result<String, Failure> {
+    let status = Status::read(options, args.read)?;
+    let freshness = status.freshness().clone();
+    let row = status.nodes.into_iter().find(|row| row.id == args.node);
+    let node = row.ok_or_else(|| Failure {
+        code: ErrorCode::NotFound,
+        what: format!("there is no node {}", args.node),
+        why: "no member of the cluster has this number; numbers are never reused".into(),
+        remedy: "`quorumcall node list` shows the members".into(),
+    })?;
+    print(&NodeShown { freshness, node }, options.output)
 }
 
 /// A member of the cluster, as the node that answers sees it.
