@@ -99,6 +99,9 @@ fn an_address_belongs_to_one_node() {
     let taken = s.refused("node-1", redeem(2, 6, "lviv-2:7400"));
     assert_eq!(taken, Rejection::AddressTaken { node: NodeId(4) });
     s.must("olena", retire(4, false));
+    s.must("node-1", SiteCommand::RemoveNode { node: NodeId(4) });
+    let removed = s.refused("node-1", redeem(1, 5, "lviv-2:7400"));
+    assert_eq!(removed, Rejection::TokenUsed { node: NodeId(4) }, "it does not come back");
     // A wiped disk joins anew, as another node.
     let anew = s.must("node-1", redeem(2, 6, "lviv-2:7400"));
     assert_eq!(anew, Reply::NodeAdded { node: NodeId(5) });

@@ -88,7 +88,11 @@ impl Centre {
         let token = self.tokens.values().find(|token| token.hash == hash);
         let token = token.ok_or(Rejection::TokenUnknown)?;
         if let Some(node) = token.may_redeem(key, incarnation, self.clocks.now)? {
-            return Ok(Reply::NodeAdded { node });
+            // Its number is not given twice, not even to itself.
+            return match self.nodes.contains_key(&node) {
+                true => Ok(Reply::NodeAdded { node }),
+                false => Err(Rejection::TokenUsed { node }),
+            };
         }
         if self.nodes.len() >= limits::NODES_MAX {
             let max = limits::NODES_MAX as u64;

@@ -124,7 +124,8 @@ impl Model {
         let token = self.tokens[at].clone();
         match token.end {
             Some(TokenEnd::Used { node, key: k, incarnation: i, .. }) => {
-                let same = k == key && i == incarnation;
+                let is_there = self.nodes.contains_key(&node);
+                let same = k == key && i == incarnation && is_there;
                 let used = Rejection::TokenUsed { node };
                 return if same { Ok(Reply::NodeAdded { node }) } else { Err(used) };
             }

@@ -64,7 +64,10 @@ fn refusal(code: &str, message: impl Into<String>) -> api::JoinRefused {
 fn judge(centre: &Centre, joiner: &Joiner, now: LogTime) -> Result<(), Rejection> {
     let token = centre.tokens().find(|token| token.hash == joiner.hash);
     let token = token.ok_or(Rejection::TokenUnknown)?;
-    token.may_redeem(joiner.request.fingerprint(), joiner.incarnation, now).map(drop)
+    match token.may_redeem(joiner.request.fingerprint(), joiner.incarnation, now)? {
+        Some(node) if centre.node(node).is_none() => Err(Rejection::TokenUsed { node }),
+        Some(_) | None => Ok(()),
+    }
 }
 
 impl<RT: AsyncRuntime> JoiningService<RT> {
@@ -85,7 +88,12 @@ impl<RT: AsyncRuntime> JoiningService<RT> {
             }
         };
         // A bad token makes no entry: whether it is one is looked up first, in what is committed.
+        let members = self.node.directory().all();
         let verdict = match self.node.catch_up().await {
+            // A founder's number is not for somebody else.
+            Ok(view) if members.iter().any(|(node, _)| *node > view.centre().last_node()) => {
+                return self.elsewhere("the cluster is being founded");
+            }
             Ok(view) => judge(view.centre(), &joiner, self.node.now()),
             Err(error) => return self.elsewhere(&error.to_string()),
         };

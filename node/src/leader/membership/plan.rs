@@ -11,13 +11,13 @@
 //! ```
 //!
 //! Nothing shrinks by itself: there are never fewer voters than before, unless somebody was demoted or
-//! retired by hand.
+//! retired by hand, or any one city may be lost then and could not before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use acd::Centre;
 use acd::ids::SiteId;
-use acd::members::{Seat, spread};
+use acd::members::{Seat, spread, survival};
 
 use crate::raft::{Member, NodeId};
 
@@ -142,8 +142,14 @@ fn voters(sight: &Sight) -> Option<Step> {
     let with_those_that_live =
         choose(&|node| (may_stay(node) && !sight.gone.contains(node)) || is_ready(node));
     let may_shrink = sight.voters.iter().any(by_hand);
-    let allowed =
-        |to: &BTreeSet<NodeId>| !to.is_empty() && (to.len() >= sight.voters.len() || may_shrink);
+    let bears_any_loss = |voters: &BTreeSet<NodeId>| {
+        let sites = voters.iter().filter_map(|node| sight.wishes.get(node));
+        survival(sites.map(|wish| &wish.site)).automatic
+    };
+    let allowed = |to: &BTreeSet<NodeId>| {
+        let is_better = || !bears_any_loss(&sight.voters) && bears_any_loss(to);
+        !to.is_empty() && (to.len() >= sight.voters.len() || may_shrink || is_better())
+    };
     let to = Some(with_those_that_live).filter(allowed);
     // Without a replacement, those that are gone for good keep their vote.
     let to =
@@ -283,6 +289,12 @@ mod tests {
     fn nothing_shrinks_by_itself() {
         assert_eq!(next(&sight(&["kyiv", "lviv"], 2)), None);
         assert_eq!(next(&sight(&["kyiv", "lviv", "dnipro", "odesa"], 4)), None);
+    }
+
+    #[test]
+    fn fewer_voters_that_bear_the_loss_of_any_city_are_better() {
+        let sight = sight(&["kyiv", "kyiv", "kyiv", "kyiv", "kyiv", "lviv", "dnipro"], 5);
+        assert_eq!(next(&sight), vote(&[1, 6, 7]));
     }
 
     #[test]
