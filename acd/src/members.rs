@@ -197,8 +197,8 @@ pub fn survival<'a>(voters: impl IntoIterator<Item = &'a SiteId>) -> Survival {
         sites.iter().filter(|(_, here)| stops_all(here)).map(|(site, _)| (*site).clone()).collect();
     let names: Vec<&SiteId> = sites.keys().copied().collect();
     let why = match (needed.as_slice(), names.as_slice()) {
-        ([], _) => String::new(),
         (_, []) => String::from("nobody votes"),
+        ([], _) => String::new(),
         (_, [only]) => format!(
             "all voters are at {only}: when it is lost, nothing goes on until it is back. Two more \
              places make the loss of any one survivable"
@@ -219,5 +219,5 @@ pub fn survival<'a>(voters: impl IntoIterator<Item = &'a SiteId>) -> Survival {
             format!("without {names} there is no majority: nothing goes on until it is back")
         }
     };
-    Survival { automatic: needed.is_empty(), needed, why }
+    Survival { automatic: why.is_empty(), needed, why }
 }

@@ -68,6 +68,7 @@ fn carry_out(
         Command::Site(verb) => return verb.run(options, &mut StandardTerminal, out),
         Command::Node(verb) => return verb.run(options, &mut StandardTerminal),
         Command::Queue(verb) => verb.run(options),
+        Command::Audit(verb) => verb.run(options),
         Command::Agent(verb) => return verb.run(options, &mut StandardTerminal),
         Command::Contact(verb) => verb.run(options),
         Command::Apply(args) => return apply::apply(options, args, &mut StandardTerminal),

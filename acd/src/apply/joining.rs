@@ -63,7 +63,7 @@ impl Centre {
             token.is_open(now) || now.since(token.ended(now)) <= limits::TOKEN_KEPT
         });
         let ended = self.tokens.values().filter(|token| !token.is_open(now)).count();
-        for _ in limits::TOKENS_ENDED_KEPT..=ended {
+        for _ in limits::TOKENS_ENDED_KEPT..ended {
             let first = self.tokens.values().find(|token| !token.is_open(now)).map(|t| t.id);
             if let Some(first) = first {
                 self.tokens.remove(&first);

@@ -15,7 +15,7 @@ use crate::ids::SiteId;
 use crate::members::JoinToken;
 use crate::memory::ClosedContact;
 use crate::metrics::{AgentCounters, Block, QueueCounters};
-use crate::record::ContactRecord;
+use crate::record::{AuditRecord, ContactRecord};
 use crate::roles::Roles;
 use crate::site::{Drain, NodeRole};
 
@@ -38,6 +38,8 @@ shown! {
     calendar_to_stored(Calendar) -> v1::Calendar;
     /// The stored form of the settings of the centre.
     settings_to_stored(Settings) -> v1::Settings;
+    /// The stored form of an act in the audit trail.
+    audit_record_to_stored(AuditRecord) -> v1::AuditRecord;
     /// The stored form of roles.
     roles_to_stored(Roles) -> Vec<i32>;
     /// The stored form of a site's state.

@@ -91,7 +91,7 @@ impl Model {
             };
             now.since(over_since) <= limits::TOKEN_KEPT
         });
-        while self.tokens.len() - self.open_tokens() >= limits::TOKENS_ENDED_KEPT {
+        while self.tokens.len() - self.open_tokens() > limits::TOKENS_ENDED_KEPT {
             let over = |t: &JoinToken| t.end.is_some() || t.expires <= now;
             let first = self.tokens.iter().position(over).expect("one is over");
             self.tokens.remove(first);

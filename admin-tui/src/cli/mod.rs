@@ -3,10 +3,12 @@
 //! A noun's file has its arguments, what it asks the cluster, and what it answers in both forms.
 
 mod agent;
+mod audit;
 mod centre;
 mod cluster;
 mod consent;
 mod contact;
+mod deeds;
 mod membership;
 mod node;
 mod offer;
@@ -31,6 +33,7 @@ use crate::bench::BenchArgs;
 use crate::demo::DemoArgs;
 
 pub use agent::{AgentMoveArgs, AgentVerb};
+pub use audit::AuditVerb;
 pub use centre::{ApplyArgs, DiffArgs};
 pub use cluster::ClusterVerb;
 pub(crate) use cluster::get_cluster;
@@ -75,6 +78,9 @@ pub enum Command {
     /// Calls, chats, e-mails, messages and callbacks.
     #[command(subcommand)]
     Contact(ContactVerb),
+    /// What people did.
+    #[command(subcommand)]
+    Audit(AuditVerb),
     /// Makes the contact centre as a file says, after showing what changes.
     ///
     /// What the file does not name is left alone, unless --prune is given. On a terminal you are

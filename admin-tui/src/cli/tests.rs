@@ -203,6 +203,44 @@ fn contact(id: &str, stage: &str) -> api::ContactStatus {
     }
 }
 
+/// A drain, and one that was refused.
+fn audit() -> Vec<api::AuditEntry> {
+    use acd::command::{Command, SiteCommand};
+    let site = acd::ids::SiteId::new("lviv").expect("a slug");
+    let command = SiteCommand::Return { site: site.clone(), expected: None };
+    let inverse = SiteCommand::CancelDrain { site, expected: None };
+    let stored =
+        |command: SiteCommand| Some(acd::codec::command_to_stored(&Command::Site(command)));
+    let done = stored::AuditRecord {
+        at_ms: 1_000,
+        principal: "olena".into(),
+        request: Some(stored::Request { id: vec![7; 16].into(), issued_at_ms: 1 }),
+        reason: Some("all\u{202e} clear".into()),
+        command: stored(command),
+        refused: None,
+        inverse: stored(inverse),
+    };
+    let refused = stored::Refusal { code: "stale-revision".into(), message: "look again".into() };
+    let refused = stored::AuditRecord { refused: Some(refused), request: None, ..done.clone() };
+    [done, refused]
+        .map(|record| api::AuditEntry { index: 9, ordinal: 0, record: Some(record) })
+        .into()
+}
+
+#[test]
+fn the_audit_trail_is_told_whole_though_it_comes_in_pages() {
+    let ran = node().run(&["audit", "list", "--since", "1d"]).ok();
+    assert!(ran.out.contains("site return lviv"), "{}", ran.out);
+    assert!(ran.out.contains("REFUSED stale-revision"), "{}", ran.out);
+    assert!(!ran.out.contains('\u{202e}'), "{}", ran.out);
+    let json = node().run(&["audit", "list", "-o", "json"]).ok().json();
+    assert_eq!(json["acts"].as_array().map(Vec::len), Some(2));
+    assert_eq!(json["acts"][0]["inverse"]["command"], "site cancel-drain");
+    let last = node().run(&["audit", "list", "--last", "1", "-o", "json"]).ok().json();
+    assert_eq!(last["acts"][0]["refused"]["code"], "stale-revision");
+    is_documented(&json);
+}
+
 /// A node with something on every board.
 fn node() -> Node {
     let node = Node::start();
@@ -258,6 +296,7 @@ fn node() -> Node {
         };
         let boards = &mut inside.boards;
         boards.cluster = Some(cluster());
+        boards.audit = audit();
         boards.queues = vec![api::QueueStatus {
             config: put.config,
             revision: 2,

@@ -30,6 +30,7 @@ fresh!(
     GetContactResponse,
     ExplainContactResponse,
     GetSiteImpactResponse,
+    ListAuditResponse,
 );
 
 /// Whether an answer can be taken for what is true now.

@@ -37,6 +37,7 @@ pub struct Boards {
     pub explanation: Option<api::ExplainContactResponse>,
     /// What would become of any site.
     pub impact: api::SiteImpact,
+    pub audit: Vec<api::AuditEntry>,
 }
 
 /// How the node misbehaves.

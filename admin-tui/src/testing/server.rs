@@ -323,6 +323,20 @@ impl Reads for Service {
         Ok(Response::new(api::GetSiteImpactResponse { freshness, impact: Some(impact) }))
     }
 
+    async fn list_audit(
+        &self,
+        request: Request<api::ListAuditRequest>,
+    ) -> Result<Response<api::ListAuditResponse>, Status> {
+        let inside = self.read(request.get_ref().linearizable).await?;
+        // One on a page, so that whoever asks has to go on.
+        let skip = request.get_ref().after.as_ref().map_or(0, |after| after.len());
+        let all = &inside.boards.audit;
+        let entries = all.iter().skip(skip).take(1).cloned().collect();
+        let next = (skip + 1 < all.len()).then(|| "x".repeat(skip + 1));
+        let freshness = Some(inside.freshness.clone());
+        Ok(Response::new(api::ListAuditResponse { freshness, entries, next }))
+    }
+
     async fn get_outcome(
         &self,
         request: Request<api::GetOutcomeRequest>,

@@ -35,6 +35,8 @@ pub enum Rule {
 const FRONT_ENDS: Rule = Rule::AnyOf(&[Ingress, Gateway]);
 const DESKTOPS: Rule = Rule::AnyOf(&[Agent, Gateway]);
 const READERS: Rule = Rule::AnyOf(&[Viewer, Supervisor, Operator, Admin, Gateway]);
+/// What people did is for people to see.
+const AUDITORS: Rule = Rule::AnyOf(&[Viewer, Supervisor, Operator, Admin]);
 const SUPERVISORS: Rule = Rule::AnyOf(&[Supervisor]);
 
 /// Every method there is.
@@ -62,6 +64,7 @@ const RULES: &[(&str, Rule)] = &[
     ("/quorumcall.api.v1.Ingress/Attach", FRONT_ENDS),
     ("/quorumcall.api.v1.Joining/Join", Rule::Nameless),
     ("/quorumcall.api.v1.Reads/GetCluster", READERS),
+    ("/quorumcall.api.v1.Reads/ListAudit", AUDITORS),
     ("/quorumcall.api.v1.Reads/ListQueues", READERS),
     ("/quorumcall.api.v1.Reads/ListAgents", READERS),
     ("/quorumcall.api.v1.Reads/GetAgent", READERS),
@@ -207,6 +210,7 @@ mod tests {
         /quorumcall.api.v1.Reads/GetContact                        viewer supervisor operator admin gateway
         /quorumcall.api.v1.Reads/GetOutcome                        viewer supervisor operator admin gateway
         /quorumcall.api.v1.Reads/GetSiteImpact                     viewer supervisor operator admin gateway
+        /quorumcall.api.v1.Reads/ListAudit                         viewer supervisor operator admin
         /quorumcall.api.v1.Reads/ListAgents                        viewer supervisor operator admin gateway
         /quorumcall.api.v1.Reads/ListContacts                      viewer supervisor operator admin gateway
         /quorumcall.api.v1.Reads/ListQueues                        viewer supervisor operator admin gateway

@@ -161,7 +161,7 @@ impl Machine {
                 (self.parts.time_news)(TimeNews::Set(*to));
             }
         }
-        self.pending.note(log_id.index, inner.centre.now(), &events);
+        self.state.note_acts(self.pending.note(log_id.index, inner.centre.now(), &events));
         if self.pending.are_many() {
             self.parts.segments.write(self.pending.take(log_id.index));
         }

@@ -39,7 +39,9 @@ impl PendingRecords {
     }
 
     /// Keeps what the events of an entry are to be remembered by.
-    pub(super) fn note(&mut self, index: u64, stamp: LogTime, events: &[Event]) {
+    /// Returns the new ones.
+    pub(super) fn note(&mut self, index: u64, stamp: LogTime, events: &[Event]) -> &[LoggedRecord] {
+        let before = self.records.len();
         let mut ordinal = 0;
         for event in events {
             let record = match event {
@@ -52,6 +54,7 @@ impl PendingRecords {
             self.records.push(LoggedRecord { index, ordinal, stamp, record });
             ordinal += 1;
         }
+        &self.records[before..]
     }
 
     /// Whether a segment is due.

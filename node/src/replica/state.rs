@@ -1,14 +1,18 @@
 //! The state everybody reads.
 
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use acd::Centre;
+use acd::record::Record;
 use futures::future::BoxFuture;
 use openraft_rt::AsyncRuntime;
 use tokio::sync::Notify;
 
+use super::pending::RECORDS_PER_SEGMENT;
 use super::watch::{Ended, Ring, Token, Watch};
 use crate::raft::{LogId, StoredMembership};
+use crate::storage::records::LoggedRecord;
 
 /// Why this replica must not go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,6 +86,7 @@ struct Shared {
     halt: OnceLock<Halt>,
     halting: Notify,
     admissions: Arc<Notify>,
+    acts: Mutex<VecDeque<LoggedRecord>>,
 }
 
 pub(super) struct Inner {
@@ -120,6 +125,7 @@ impl State {
             halt: OnceLock::new(),
             halting: Notify::new(),
             admissions: Arc::default(),
+            acts: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -131,6 +137,25 @@ impl State {
 
     pub(super) fn change(&self) -> RwLockWriteGuard<'_, Inner> {
         self.shared.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps acts of administration until they are in a segment for certain.
+    pub(super) fn note_acts(&self, records: &[LoggedRecord]) {
+        let new = records.iter().filter(|logged| matches!(logged.record, Record::Audit(_)));
+        let mut new = new.peekable();
+        if new.peek().is_some() {
+            let mut acts = self.shared.acts.lock().unwrap_or_else(PoisonError::into_inner);
+            acts.extend(new.cloned());
+            let surplus = acts.len().saturating_sub(RECORDS_PER_SEGMENT);
+            acts.drain(..surplus);
+        }
+    }
+
+    /// The last acts of administration, in the order of the log, as far back as to the last segment of
+    /// records at least.
+    pub fn recent_acts(&self) -> Vec<LoggedRecord> {
+        let acts = self.shared.acts.lock().unwrap_or_else(PoisonError::into_inner);
+        acts.iter().cloned().collect()
     }
 
     /// Ready when it may be that somebody is no longer admitted, from the moment this is called.

@@ -344,3 +344,59 @@ async fn a_linearizable_read_of_a_follower_has_what_was_just_committed() {
         assert_eq!(told.live.unwrap().ahead, Some(n - 1));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_done_is_in_the_audit_trail_at_every_node_whether_on_disk_or_not() {
+    let centre = Centre::open(SMALL_LOG).await;
+    for n in 0..30 {
+        centre.configure(put_skill_command(&format!("skill-{n}"))).await;
+    }
+    // Enough for a snapshot, and with it a segment.
+    for n in 0..400 {
+        centre.enqueue(&format!("call-{n}"), "billing").await;
+    }
+    centre.configure(put_skill_command("last")).await;
+    let skill = |entry: &api::AuditEntry| {
+        use stored::any_command::Command;
+        use stored::config_command::Command as Config;
+        let command = entry.record.as_ref()?.command.as_ref()?.command.as_ref()?;
+        let Command::Config(stored::ConfigCommand { command: Some(Config::PutSkill(put)) }) =
+            command
+        else {
+            return None;
+        };
+        Some(put.skill.clone())
+    };
+    let mut told = Vec::new();
+    for node in 1..=3 {
+        let reads = centre.reads(node, "vera");
+        let mut skills = Vec::new();
+        let mut after = None;
+        loop {
+            let request = api::ListAuditRequest {
+                linearizable: true,
+                page_size: 7,
+                principal: Some(ADMIN.to_owned()),
+                after: after.clone(),
+                ..api::ListAuditRequest::default()
+            };
+            let page = patiently(async || reads.clone().list_audit(request.clone()).await).await;
+            skills.extend(page.entries.iter().filter_map(skill));
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        assert_eq!(skills.last().map(String::as_str), Some("last"), "node {node}");
+        let wanted = (0..30).map(|n| format!("skill-{n}")).chain(["last".to_owned()]);
+        assert_eq!(skills, wanted.collect::<Vec<_>>(), "node {node}");
+        told.push(skills);
+    }
+    let reads = centre.reads(1, "vera");
+    let request = api::ListAuditRequest {
+        principal: Some("vera".into()),
+        ..api::ListAuditRequest::default()
+    };
+    let none = patiently(async || reads.clone().list_audit(request.clone()).await).await;
+    assert!(none.entries.is_empty(), "she has done nothing");
+}

@@ -101,7 +101,7 @@ fn the_plan_is_shown_and_carried_out_when_somebody_says_yes() {
         "{read}"
     );
     assert!(read.contains("kyiv has leader priority 90"), "{read}");
-    assert!(read.ends_with("Move the lead of Three cities?"), "{read}");
+    assert!(read.ends_with("Move the lead of Three cities? [y/N]"), "{read}");
     let text = answer.text;
     assert!(text.starts_with("node 2 (lviv) leads; before, node 1 (kyiv) did\nkyiv has"), "{text}");
     let lviv = LeaderChoice::Site(SiteId::new("lviv").expect("a slug"));

@@ -11,6 +11,7 @@
 //! most; whoever comes while they are busy waits.
 
 mod agents;
+mod audit;
 mod cluster;
 mod configuration;
 mod contacts;
@@ -120,6 +121,13 @@ impl<RT: AsyncRuntime> ReadsService<RT> {
 #[tonic::async_trait]
 impl<RT: AsyncRuntime> Reads for ReadsService<RT> {
     type GetConfigurationStream = BoxStream<'static, Result<api::ConfiguredObject, Status>>;
+
+    async fn list_audit(
+        &self,
+        request: Request<api::ListAuditRequest>,
+    ) -> Result<Response<api::ListAuditResponse>, Status> {
+        self.audit(request.into_inner()).await.map(Response::new)
+    }
 
     async fn get_cluster(
         &self,

@@ -33,6 +33,8 @@ pub enum By {
     Agent(AgentId),
     /// Contacts that an ingress put in, and what a principal administered.
     Principal(PrincipalId),
+    /// Acts of administration.
+    Audit,
 }
 
 /// A key and where it leads.
@@ -79,6 +81,7 @@ impl By {
             Self::Queue(id) => (3, id.as_str()),
             Self::Agent(id) => (4, id.as_str()),
             Self::Principal(id) => (5, id.as_str()),
+            Self::Audit => (6, ""),
         };
         // No id has a zero byte, so no key begins with the whole of another name.
         [&[kind], name.as_bytes(), &[0]].concat()
@@ -111,7 +114,10 @@ pub(super) fn pairs(record: &LoggedRecord, place: Place) -> Vec<Pair> {
             by.extend(contact.agent.clone().map(By::Agent));
             by.push(By::Principal(contact.ingress.clone()));
         }
-        Record::Audit(audit) => by.push(By::Principal(audit.principal.clone())),
+        Record::Audit(audit) => {
+            by.push(By::Principal(audit.principal.clone()));
+            by.push(By::Audit);
+        }
     }
     let at = place_in_log(record);
     by.into_iter().map(|by| ([&by.prefix()[..], &at].concat(), place)).collect()

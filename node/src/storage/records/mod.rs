@@ -27,7 +27,7 @@ use acd::ids::ContactId;
 use acd::time::LogTime;
 
 pub use self::index::{By, MemoryIndex, Pair, Place, RecordIndex};
-use self::index::{PLACE_IN_LOG_BYTES, first_at, pairs};
+use self::index::{PLACE_IN_LOG_BYTES, first_at, pairs, place_in_log};
 pub use self::segments::{LoggedRecord, RECORD_FOLDER, SegmentInfo};
 use self::segments::{Placed, Segments};
 pub use self::sled_index::{INDEX_FOLDER, SledIndex};
@@ -262,6 +262,11 @@ impl RecordStore {
 fn all_pairs(segment: u64, placed: &[Placed]) -> Vec<Pair> {
     let of = |placed: &Placed| pairs(&placed.record, Place { segment, offset: placed.offset });
     placed.iter().flat_map(of).collect()
+}
+
+/// Where a page that ended with this record ended.
+pub(crate) fn cursor_of(record: &LoggedRecord) -> String {
+    cursor(&place_in_log(record))
 }
 
 fn cursor(place: &[u8]) -> String {
