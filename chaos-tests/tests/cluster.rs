@@ -173,7 +173,7 @@ async fn until_led(world: &World, cluster: &Cluster, by: impl Fn(u64) -> bool) -
 }
 
 #[test]
-fn the_first_city_gets_the_lead_and_later_each_time_it_loses_it_soon() {
+fn the_first_city_gets_the_lead_and_waits_longer_for_it_after_it_lost_it_soon() {
     run(6, |world: World| async move {
         let cities = ["kyiv", "lviv", "dnipro"];
         let cluster = founded(&world, &cities).await;
@@ -193,18 +193,14 @@ fn the_first_city_gets_the_lead_and_later_each_time_it_loses_it_soon() {
         assert_eq!(cluster.leader(), Some(leader));
         until_led(&world, &cluster, |node| node == first).await;
 
-        for minutes in [2, 4] {
-            Runtime::sleep(Duration::from_secs(20)).await;
-            world.pause(Host::Node(first));
-            until_led(&world, &cluster, |node| node != first).await;
-            world.resume(Host::Node(first));
-            let away = until_led(&world, &cluster, |node| node == first).await;
-            let pause = Duration::from_secs(minutes * 60);
-            assert!(away > pause - Duration::from_secs(5), "{away:?} after {minutes} minutes");
-            assert!(away < pause + Duration::from_secs(15), "{away:?} after {minutes} minutes");
-        }
+        Runtime::sleep(Duration::from_secs(20)).await;
+        world.pause(Host::Node(first));
+        until_led(&world, &cluster, |node| node != first).await;
+        world.resume(Host::Node(first));
+        let away = until_led(&world, &cluster, |node| node == first).await;
+        assert!(away > Duration::from_secs(115) && away < Duration::from_secs(135), "{away:?}");
         // Without troubles it stays there.
-        Runtime::sleep(Duration::from_secs(900)).await;
+        Runtime::sleep(Duration::from_secs(150)).await;
         assert_eq!(cluster.leader(), Some(first));
     });
 }
