@@ -325,6 +325,7 @@ impl<RT: AsyncRuntime> Node<RT> {
             site_delays,
             // Raft waits for an answer as long as the time between two heartbeats.
             round_trip_max: Duration::from_millis(deps.config.timing.heartbeat_ms / 2),
+            keeper: deps.keeper.clone(),
             shutdown: shutdown.clone(),
         };
         duties.start(leadership, snapshot_due, deps.founding);

@@ -97,7 +97,7 @@ impl Joiner {
     }
 
     fn begin(&self, token: &Token) -> Pending {
-        Pending::begin(&self.folder, token, rand::random()).unwrap().unwrap()
+        Pending::begin(&self.folder, token, rand::random(), &self.address).unwrap().unwrap()
     }
 
     async fn ask(&self, token: &Token, pending: &Pending) -> Result<Joined, JoinError> {
@@ -260,15 +260,17 @@ async fn a_joiner_that_was_interrupted_asks_again_as_the_same_one() {
     let first = joiner.ask(&token, &pending).await.unwrap();
     drop(pending); // It dies before it can write anything down.
     let pending = joiner.begin(&token);
+    let elsewhere = Pending::begin(&joiner.folder, &token, 1, "elsewhere:1");
+    assert!(matches!(elsewhere, Err(JoinError::Folder { .. })), "the leader would not find it");
     let again = joiner.ask(&token, &pending).await.unwrap();
     assert_eq!((first.node, again.node), (NodeId(2), NodeId(2)));
     joiner.settle(&token, pending, &again).await;
     // With all of it done it only has to be started.
-    assert!(Pending::begin(&joiner.folder, &token, 1).unwrap().is_none());
+    assert!(Pending::begin(&joiner.folder, &token, 1, "a:1").unwrap().is_none());
     let setup = Setup::load(&joiner.folder, SystemClock.now_ms()).unwrap();
     let daemon = Daemon::start(setup, joiner.acceptor).await.unwrap();
     until("it follows", || daemon.node().state().last_applied() > 0).await;
-    let other = Pending::begin(&cluster.folder.path().join("all"), &token, 1);
+    let other = Pending::begin(&cluster.folder.path().join("all"), &token, 1, "a:1");
     assert!(matches!(other, Err(JoinError::Folder { .. })), "a folder with something else");
     daemon.stop().await;
 }

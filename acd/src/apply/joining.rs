@@ -76,11 +76,16 @@ impl Centre {
         let Some(token) = self.tokens.get_mut(&id) else {
             return Err(unknown("token", &alloc::format!("{}", id.0)));
         };
-        if token.end.is_none() {
-            token.end = Some(TokenEnd::Revoked { at });
-            self.events.push(Event::TokenEnded { token: id });
+        match token.end {
+            None => {
+                token.end = Some(TokenEnd::Revoked { at });
+                self.events.push(Event::TokenEnded { token: id });
+                Ok(Reply::Done)
+            }
+            Some(TokenEnd::Revoked { .. }) => Ok(Reply::Done),
+            // Whoever revokes it because it leaked must know.
+            Some(TokenEnd::Used { node, .. }) => Err(Rejection::TokenUsed { node }),
         }
-        Ok(Reply::Done)
     }
 
     pub(super) fn redeem_token(&mut self, hash: u128, joiner: Joiner) -> Outcome {

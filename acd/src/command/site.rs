@@ -39,7 +39,7 @@ pub enum SiteCommand {
         /// For how long it is good.
         ttl: Millis,
     },
-    /// Ends a token that nobody has used.
+    /// Ends a token; one that was used is refused.
     RevokeToken {
         /// Its number.
         token: Seq,

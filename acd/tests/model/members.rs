@@ -106,6 +106,9 @@ impl Model {
         let at = self.now;
         let found = self.tokens.iter_mut().find(|token| token.id == id);
         let token = found.ok_or_else(|| unknown("token", &id.0.to_string()))?;
+        if let Some(TokenEnd::Used { node, .. }) = token.end {
+            return Err(Rejection::TokenUsed { node });
+        }
         if token.end.is_none() {
             token.end = Some(TokenEnd::Revoked { at });
             self.events.push(Event::TokenEnded { token: id });

@@ -152,7 +152,7 @@ struct Revoked {
 
 impl Printed for Revoked {
     fn table(&self) -> String {
-        format!("token {} is not good any more, unless a node has joined by it\n", self.id)
+        format!("token {} is not good any more\n", self.id)
     }
 }
 

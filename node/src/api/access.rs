@@ -115,10 +115,10 @@ impl Gate for Access {
         let Some(acd::ids::NodeId(node)) = node_of(&caller.principal) else { return Ok(()) };
         let view = self.state.view();
         let centre = view.centre();
-        // Whom this replica cannot know yet, each call is asked who it is.
+        // Whom this replica cannot know yet, each call is asked who it is. Numbers only rise, so one that
+        // was given and is not there was removed, whoever else may still know it.
         let may_be_new = node > centre.last_node();
-        let is_member = self.directory.get(node).is_some();
-        if is_member || may_be_new || centre.nodes().any(|(known, _)| known.0 == node) {
+        if may_be_new || centre.node(acd::ids::NodeId(node)).is_some() {
             return Ok(());
         }
         Err(format!("node {node} was removed from the cluster"))

@@ -63,7 +63,15 @@ pub(super) async fn open(setup: &Setup) -> Result<Opened, DaemonError> {
     });
     let founders = || setup.founding.as_ref().map(|founding| founding.raft_members());
     let told = || setup.joined.as_ref().map(|joined| joined.raft_members());
-    let members = stored.filter(|members| !members.is_empty()).or_else(founders).or_else(told);
+    let own = setup.config.node.0;
+    let stored = stored.filter(|members| !members.is_empty()).map(|mut members| {
+        // A membership of a time before this node joined may name nobody who is still there.
+        if !members.contains_key(&own) {
+            members.extend(told().into_iter().flatten());
+        }
+        members
+    });
+    let members = stored.or_else(founders).or_else(told);
     let members =
         members.ok_or_else(|| DaemonError::Alone { folder: disk.root().display().to_string() })?;
     Ok(Opened { disk, marker, log, records, last_stamp: end.stamp, members })

@@ -58,27 +58,40 @@ impl<RT: AsyncRuntime> AuthorityKey<RT> {
         }
     }
 
+    /// Files are read and written where nothing waits for it.
+    async fn with_keeper<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Keeper) -> Result<T, IdentityError> + Send + 'static,
+    ) -> Result<T, IdentityError> {
+        let keeper = self.keeper.clone();
+        let worked = RT::spawn_blocking(move || work(&*keeper)).await;
+        worked.map_err(|error| IdentityError::Crypto { reason: error.to_string() })?
+    }
+
     /// Whether all is as it should be.
     async fn look(&self) -> Result<bool, IdentityError> {
         let voters: Vec<NodeId> = {
             let metrics = self.raft.metrics();
             let metrics = metrics.borrow_watched();
-            metrics.membership_config.membership().voter_ids().collect()
+            // What is not committed may never be.
+            metrics.committed_membership_config.membership().voter_ids().collect()
         };
         if voters.is_empty() {
             return Ok(true); // Nobody knows yet who votes.
         }
-        let kept = self.keeper.authority()?;
+        let is_kept =
+            self.with_keeper(|keeper| keeper.authority().map(|kept| kept.is_some())).await;
         if !voters.contains(&self.node) {
-            if kept.is_some() {
-                self.keeper.forget_authority()?;
+            // Also one that cannot be read.
+            if !matches!(is_kept, Ok(false)) {
+                self.with_keeper(|keeper| keeper.forget_authority()).await?;
                 tracing::warn!(
                     "this node does not vote any more: the authority's key was removed from it"
                 );
             }
             return Ok(true);
         }
-        if kept.is_some() {
+        if is_kept? {
             return Ok(true);
         }
         for (node, member) in self.directory.others() {
@@ -98,7 +111,7 @@ impl<RT: AsyncRuntime> AuthorityKey<RT> {
                 tracing::error!(node, "this peer keeps the key of another authority");
                 continue;
             }
-            self.keeper.keep_authority(&given)?;
+            self.with_keeper(move |keeper| keeper.keep_authority(&given)).await?;
             tracing::info!(from = node, "this voter keeps the authority's key now");
             return Ok(true);
         }

@@ -76,6 +76,9 @@ pub async fn ask<RT: AsyncRuntime>(
         let mut strangers = Vec::new();
         let mut round: VecDeque<String> = known.iter().cloned().collect();
         while let Some(next) = round.pop_front() {
+            if RT::Instant::now() >= give_up && !said.is_empty() {
+                break;
+            }
             let origin = Uri::from_static("https://quorumcall");
             let mut node = JoiningClient::with_origin(channel(&next), origin);
             let answer = RT::timeout(ASK_TIMEOUT, node.join(request.clone())).await;

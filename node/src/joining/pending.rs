@@ -25,6 +25,8 @@ pub struct Pending {
     folder: PathBuf,
     /// The folder was made for it.
     made: bool,
+    /// Nobody can have asked as this one before.
+    is_new: bool,
     /// Its key.
     pub key: NewKey,
     /// Which life of its disk it will join with.
@@ -35,6 +37,7 @@ pub struct Pending {
 #[serde(deny_unknown_fields)]
 struct Written {
     token: String,
+    address: String,
     incarnation: String,
     key: String,
 }
@@ -49,30 +52,44 @@ impl Pending {
         folder: &Path,
         token: &Token,
         incarnation: u128,
+        address: &str,
     ) -> Result<Option<Self>, JoinError> {
         let refused = |what, remedy| JoinError::Folder { path: folder.to_owned(), what, remedy };
         let failed = |error| JoinError::File { path: folder.to_owned(), error };
         let path = folder.join(PENDING_FILE);
         let is_there = |file: &str| folder.join(file).exists();
         if path.exists() {
-            return Self::go_on(folder, token).map(Some);
+            return Self::go_on(folder, token, address).map(Some);
         }
         if is_there(MARKER) && is_there(IDENTITY_FILE) {
             return Ok(None);
         }
         let made = !folder.exists();
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-        if fs::read_dir(folder).map_err(failed)?.next().is_some() {
+        let mut there = Vec::new();
+        for entry in fs::read_dir(folder).map_err(failed)? {
+            there.push(entry.map_err(failed)?.file_name());
+        }
+        // What a crash in the first moment left, and what a new file system has.
+        let unfinished = format!("{PENDING_FILE}.new");
+        there.retain(|name| *name != *unfinished && name != "lost+found");
+        if !there.is_empty() {
             return Err(refused(
                 "there is something in it that is not of a node that joins",
                 "name a folder that is empty or not there; a wiped disk joins anew, with a number \
                  of its own",
             ));
         }
-        let pending =
-            Self { folder: folder.to_owned(), made, key: NewKey::generate()?, incarnation };
+        let pending = Self {
+            folder: folder.to_owned(),
+            made,
+            is_new: true,
+            key: NewKey::generate()?,
+            incarnation,
+        };
         let written = Written {
             token: format!("{:032x}", token.hash()),
+            address: address.to_owned(),
             incarnation: format!("{incarnation:032x}"),
             key: HEXLOWER.encode(pending.key.serialized()),
         };
@@ -82,7 +99,7 @@ impl Pending {
         Ok(Some(pending))
     }
 
-    fn go_on(folder: &Path, token: &Token) -> Result<Self, JoinError> {
+    fn go_on(folder: &Path, token: &Token, address: &str) -> Result<Self, JoinError> {
         let path = folder.join(PENDING_FILE);
         let refused = |what, remedy| JoinError::Folder { path: folder.to_owned(), what, remedy };
         let damaged = || {
@@ -99,14 +116,31 @@ impl Pending {
                 "use that token, or name another folder",
             ));
         }
+        if written.address != address {
+            return Err(refused(
+                "it belongs to an attempt under another address, which the cluster may know by now",
+                "give the same --listen and --address as then, or name another folder",
+            ));
+        }
         let key = HEXLOWER.decode(written.key.as_bytes()).map_err(|_| damaged())?;
         let incarnation = parse_hex(&written.incarnation).map_err(|_| damaged())?;
-        Ok(Self { folder: folder.to_owned(), made: false, key: NewKey::parse(&key)?, incarnation })
+        Ok(Self {
+            folder: folder.to_owned(),
+            made: false,
+            is_new: false,
+            key: NewKey::parse(&key)?,
+            incarnation,
+        })
     }
 
     /// The node's folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Whether nobody can have asked as this one before: what is refused now was never granted.
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// Nothing came of it: leaves no trace.

@@ -25,16 +25,16 @@ use crate::identity::{
 use crate::node::Node;
 use crate::raft::stored::member_to_stored;
 use crate::seams::Keeper;
-use crate::submit::Answer;
+use crate::submit::{Answer, COMMAND_DEADLINE};
 
 /// Bytes of one message.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 4 << 10;
 
 /// From when on a certificate counts: other machines' clocks differ.
 const SKEW: Duration = Duration::from_secs(3_600);
-/// How long a node's certificate is valid. It is renewed after two thirds of that, so there are 30
-/// days in which somebody can mend what keeps it from being renewed.
-const LIFETIME: Duration = Duration::from_secs(90 * 86_400);
+/// How long a node's certificate is valid: ten years, as those that are made when a cluster is founded.
+/// What ends a node is that it is no member any more.
+const LIFETIME: Duration = Duration::from_secs(3_650 * 86_400);
 
 /// Lets nodes join.
 pub struct JoiningService<RT: AsyncRuntime> {
@@ -76,7 +76,10 @@ impl<RT: AsyncRuntime> JoiningService<RT> {
             Ok(joiner) => joiner,
             Err(refusal) => return Outcome::Refused(refusal),
         };
-        let authority = match self.keeper.authority() {
+        let keeper = self.keeper.clone();
+        let kept = RT::spawn_blocking(move || keeper.authority()).await;
+        let Ok(kept) = kept else { return self.elsewhere("this node ends") };
+        let authority = match kept {
             Ok(Some(authority)) => authority,
             Ok(None) => {
                 let why = "this node does not have the key of the cluster's authority";
@@ -115,7 +118,7 @@ impl<RT: AsyncRuntime> JoiningService<RT> {
             Answer::Committed { reply: Reply::NodeAdded { node }, index } => {
                 // What is told is read from this replica.
                 let applied = self.node.state().wait_applied(index);
-                if !matches!(RT::timeout(SKEW, applied).await, Ok(Ok(()))) {
+                if !matches!(RT::timeout(COMMAND_DEADLINE, applied).await, Ok(Ok(()))) {
                     return self.elsewhere("this node ends");
                 }
                 self.welcome(&authority, node, &joiner)

@@ -32,6 +32,10 @@ impl<RT: AsyncRuntime> Duties<RT> {
             let applied = self.state.last_applied();
             self.neighbours.ask(&self.peers, &self.directory, &self.wall, applied).await;
             if self.neighbours.say_removed() {
+                // Its process ends with this.
+                if let Err(error) = self.keeper.forget_authority() {
+                    tracing::error!(%error, "the authority's key is still here: delete it");
+                }
                 self.state.halt(Halt::Removed);
                 return;
             }

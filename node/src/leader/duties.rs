@@ -19,7 +19,7 @@ use crate::founding::Founding;
 use crate::peers::{Directory, Neighbours, Peers};
 use crate::raft::{NodeId, Raft};
 use crate::replica::State;
-use crate::seams::WallClock;
+use crate::seams::{Keeper, WallClock};
 use crate::shutdown::Shutdown;
 use crate::submit::{Answer, Door};
 
@@ -60,6 +60,8 @@ pub struct Duties<RT: AsyncRuntime> {
     pub site_delays: SiteDelays,
     /// The longest round trip with which Raft's times leave room to spare.
     pub round_trip_max: Duration,
+    /// Where secrets are kept.
+    pub keeper: Arc<dyn Keeper>,
     /// The end.
     pub shutdown: Shutdown,
 }

@@ -134,7 +134,7 @@ impl<RT: AsyncRuntime> Duties<RT> {
         let wishes = wishes(centre);
         let suspect = |node: &NodeId| {
             let site = wishes.get(node).and_then(|wish| centre.site(&wish.site));
-            site.is_some_and(|site| site.state == SiteState::Suspect)
+            site.is_some_and(|site| site.silent || site.state == SiteState::Suspect)
         };
         let (voters, changing_to) = match membership.configs.as_slice() {
             [] => return None,
@@ -188,6 +188,8 @@ impl<RT: AsyncRuntime> Duties<RT> {
                 };
             }
             Step::HandOver => {
+                let moving = self.lead.moving.try_lock();
+                let _moving = moving.map_err(|_| "the lead moves already")?;
                 let to = self.lead.successor().ok_or("no other voter could lead")?;
                 return match self.lead.hand_over(to, HAND_OVER).await {
                     true => Ok(()),

@@ -89,10 +89,12 @@ impl Directory {
             return;
         }
         let before = std::mem::replace(&mut known.members, members);
-        if !known.members.contains_key(&self.own.node) {
-            known.introduced.extend(before);
-        }
         let Known { members, introduced } = &mut *known;
+        match members.contains_key(&self.own.node) {
+            // Who is not in it may have gone; who has come since is introduced again.
+            true => introduced.clear(),
+            false => introduced.extend(before),
+        }
         introduced.retain(|node, _| !members.contains_key(node));
         self.changed.notify_waiters();
     }
@@ -248,7 +250,7 @@ mod tests {
         directory.replace([(1, member(1))].into());
         assert_eq!(numbers(&directory), [1, 2, 3, 5]);
         directory.replace([(1, member(1)), (2, member(2)), (5, member(5))].into());
-        assert_eq!(numbers(&directory), [1, 2, 3, 5], "3 is known by introduction still");
+        assert_eq!(numbers(&directory), [1, 2, 5], "3 has gone meanwhile");
         directory.replace([(1, member(1)), (2, member(2))].into());
         assert_eq!(directory.get(5), None, "5 was a member, and is not any more");
     }

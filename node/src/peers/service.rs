@@ -9,6 +9,7 @@ use acd::time::LogTime;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use openraft::raft::ReadPolicy;
+use openraft_rt::watch::WatchReceiver;
 use openraft_rt::{AsyncRuntime, Instant as _};
 use proto::api::v1::TransferLeaderResponse;
 use proto::peer::v1;
@@ -309,10 +310,18 @@ impl<RT: AsyncRuntime> Peer for PeerService<RT> {
             view.centre().node(acd::ids::NodeId(node)).is_some_and(|known| known.leaving)
         };
         // By what is committed: who only hopes to vote is not told.
-        if is_leaving || !self.raft.voter_ids().any(|voter| voter == node) {
+        let is_voter = {
+            let metrics = self.raft.metrics();
+            let metrics = metrics.borrow_watched();
+            let committed = metrics.committed_membership_config.membership();
+            committed.voter_ids().any(|voter| voter == node)
+        };
+        if is_leaving || !is_voter {
             return Err(Status::permission_denied("only who votes keeps the authority's key"));
         }
-        let kept = self.keeper.authority().map_err(|_| failed("it cannot be read here"))?;
+        let keeper = self.keeper.clone();
+        let kept = RT::spawn_blocking(move || keeper.authority()).await.map_err(failed)?;
+        let kept = kept.map_err(|_| failed("it cannot be read here"))?;
         let pem = kept.map_or_else(Vec::new, |authority| authority.to_pem().into_bytes());
         Ok(Response::new(v1::FetchAuthorityResponse { pem: pem.into() }))
     }

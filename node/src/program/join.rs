@@ -14,10 +14,11 @@ use node::storage::Marker;
 use openraft_rt_tokio::TokioRuntime;
 use rand::RngExt;
 
+use super::JoinArguments;
 use super::failure::Failure;
 use super::init::address;
+use super::progress::{self, tell};
 use super::run::{runtime, serve, start_logging, told_to_stop};
-use super::{JoinArguments, progress};
 
 /// Bytes of a file or an input with a token.
 const TOKEN_FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -64,9 +65,17 @@ fn try_join(arguments: &JoinArguments) -> Result<(), Failure> {
             TcpAcceptor::bind(listen).await.map_err(|error| Failure::listen(listen, &error))?;
         let bound = acceptor.address().map_err(|error| Failure::system(&error))?.to_string();
         let address = address(&bound, told.as_ref())?;
-        if let Some(pending) = Pending::begin(data, &token, rand::rng().random())? {
-            println!("asks {} for a place at {}", token.addresses.join(", "), token.site);
-            become_member(&token, pending, &bound, &address).await?;
+        let mut stop = std::pin::pin!(stop);
+        if let Some(pending) = Pending::begin(data, &token, rand::rng().random(), &address)? {
+            tell(&format!("asks {} for a place at {}", token.addresses.join(", "), token.site));
+            tokio::select! {
+                biased;
+                why = &mut stop => {
+                    tell(&format!("stopped by {why}; the same command goes on where this one was"));
+                    return Ok(());
+                }
+                joined = become_member(&token, pending, &bound, &address) => joined?,
+            }
         }
         let setup = Setup::load(data, SystemClock.now_ms())?;
         if setup.identity.cluster() != token.cluster {
@@ -78,13 +87,26 @@ fn try_join(arguments: &JoinArguments) -> Result<(), Failure> {
             .into());
         }
         let node = setup.config.node.0;
-        println!("node {node} at {} is a member of {}", setup.config.site, token.cluster);
+        tell(&format!("node {node} at {} is a member of {}", setup.config.site, token.cluster));
         if *no_run {
-            println!("  it waits to be started: quorumcall-node run --data {}", data.display());
+            tell(&format!(
+                "  it waits to be started: quorumcall-node run --data {}",
+                data.display()
+            ));
             return Ok(());
         }
-        serve(setup, acceptor, stop, progress::tell).await
+        serve(setup, acceptor, stop, progress::follow).await
     })
+}
+
+/// Whether the cluster knows nothing of a joiner that was told this at its first attempt.
+fn is_final(error: &JoinError) -> bool {
+    matches!(
+        error,
+        JoinError::Refused { .. }
+            | JoinError::OtherAuthority { .. }
+            | JoinError::OtherCluster { .. }
+    )
 }
 
 /// Asks, and makes the folder of what it has become.
@@ -99,7 +121,7 @@ async fn become_member(
     let joined: Joined = match asked {
         Ok(joined) => joined,
         // It may be a member by now: asked again as the same one, it gets the same answer.
-        Err(error @ JoinError::NoAnswer { .. }) => return Err(error.into()),
+        Err(error) if !pending.is_new() || !is_final(&error) => return Err(error.into()),
         Err(error) => {
             pending.undo()?;
             return Err(error.into());

@@ -83,7 +83,7 @@ pub struct JoinArguments {
     #[arg(long, value_name = "TOKEN")]
     pub token: String,
     /// Where the node waits for connections
-    #[arg(long, value_name = "HOST:PORT", value_parser = listen)]
+    #[arg(long, value_name = "HOST:PORT", value_parser = others)]
     pub listen: String,
     /// The node's folder; empty, or not there yet. Given again, it goes on where it was
     #[arg(long, value_name = "DIR")]

@@ -1,5 +1,6 @@
 //! What a node that joins tells of its way to be a full member.
 
+use std::io::{self, Write};
 use std::time::Duration;
 
 use acd::ids::NodeId;
@@ -12,13 +13,19 @@ use openraft_rt_tokio::TokioRuntime;
 /// How often it is looked, and something said if it has changed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// Tells a line on standard output. Whoever closed it does not want to know; the node goes on.
+pub fn tell(line: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
 /// Tells on standard output how far a node is, until it is what it is meant to be.
-pub async fn tell(node: Node<TokioRuntime>) {
+pub async fn follow(node: Node<TokioRuntime>) {
     let mut last = String::new();
     loop {
         let (words, is_done) = look(&node);
         if words != last {
-            println!("{words}");
+            tell(&words);
             last = words;
         }
         if is_done {

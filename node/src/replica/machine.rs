@@ -300,7 +300,9 @@ impl<RT: AsyncRuntime> RaftStateMachine<Types<RT>> for Machine {
         let applied = index(inner.applied);
         let mut present = self.state.change();
         *present = inner;
+        drop(present);
         self.state.ring().restart(applied);
+        self.state.tell_admissions();
         Ok(())
     }
 

@@ -146,9 +146,15 @@ fn voters(sight: &Sight) -> Option<Step> {
         let sites = voters.iter().filter_map(|node| sight.wishes.get(node));
         survival(sites.map(|wish| &wish.site)).automatic
     };
+    // What somebody agreed to who takes a vote away: that all vote who are meant to.
+    let meant = choose(&|_| true).len();
     let allowed = |to: &BTreeSet<NodeId>| {
         let is_better = || !bears_any_loss(&sight.voters) && bears_any_loss(to);
-        !to.is_empty() && (to.len() >= sight.voters.len() || may_shrink || is_better())
+        let live = to.iter().filter(|node| **node == sight.own || sight.ready.contains(node));
+        // Without a majority that answers nothing would be decided any more, this change included.
+        let can_decide = 2 * live.count() > to.len();
+        let is_enough = to.len() >= sight.voters.len() || (may_shrink && to.len() >= meant);
+        can_decide && (is_enough || is_better())
     };
     let to = Some(with_those_that_live).filter(allowed);
     // Without a replacement, those that are gone for good keep their vote.
@@ -157,7 +163,15 @@ fn voters(sight: &Sight) -> Option<Step> {
     if to == sight.voters {
         return None;
     }
-    Some(if to.contains(&sight.own) { Step::Vote(to) } else { Step::HandOver })
+    if to.contains(&sight.own) {
+        return Some(Step::Vote(to));
+    }
+    let is_heir = |node: &&NodeId| **node != sight.own && sight.ready.contains(node);
+    Some(match sight.voters.iter().any(|node| is_heir(&node)) {
+        true => Step::HandOver,
+        // Whoever takes over must vote first.
+        false => Step::Vote(to.into_iter().chain([sight.own]).collect()),
+    })
 }
 
 #[cfg(test)]
@@ -283,6 +297,28 @@ mod tests {
         let mut sight = sight(&THREE, 3);
         sight.wishes.get_mut(&3).unwrap().votes = false;
         assert_eq!(next(&sight), vote(&[1]), "two cities alone: the majority stays at one of them");
+    }
+
+    #[test]
+    fn a_leader_that_votes_alone_lets_its_heir_vote_first() {
+        let mut sight = sight(&["kyiv", "lviv"], 1);
+        sight.wishes.get_mut(&1).unwrap().leaving = true;
+        assert_eq!(next(&sight), vote(&[1, 2]));
+        sight.voters = BTreeSet::from([1, 2]);
+        assert_eq!(next(&sight), Some(Step::HandOver));
+        sight.own = 2;
+        assert_eq!(next(&sight), vote(&[2]));
+    }
+
+    #[test]
+    fn a_vote_that_is_taken_away_takes_no_others_along() {
+        let mut sight = sight(&["a", "a", "b", "b", "c"], 5);
+        sight.wishes.get_mut(&3).unwrap().votes = false;
+        sight.gone = BTreeSet::from([4, 5]);
+        sight.ready = BTreeSet::from([1, 2, 3]);
+        assert_eq!(next(&sight), None, "two of those that are to vote are not there");
+        (sight.gone, sight.ready) = (BTreeSet::new(), BTreeSet::from([1, 2, 3, 4, 5]));
+        assert_eq!(next(&sight), vote(&[1, 4, 5]));
     }
 
     #[test]
