@@ -176,6 +176,8 @@ async fn a_wrong_folder_is_refused_with_what_to_do() {
     for file in ["node.identity", "founding.toml"] {
         fs::copy(other.data(1).join(file), data.join(file)).expect("a copy");
     }
+    node.must_refuse(2, &["E-FOUNDED-BEFORE", "move founding.toml away"]);
+    fs::remove_file(data.join("founding.done.toml")).expect("a file");
     node.must_refuse(1, &["E-MARKER-OF-ANOTHER", "mount the disk of this node"]);
 
     // A disk that was emptied, with what `found` made put back but for founding.toml.
