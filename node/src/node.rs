@@ -375,7 +375,7 @@ impl<RT: AsyncRuntime> Node<RT> {
             directory: directory.clone(),
             shutdown: shutdown.clone(),
         };
-        let gate = Access { state: state.clone(), directory: directory.clone() };
+        let gate = Access { state: state.clone() };
         let rpc = Arc::new(RpcTally::default());
         let inner = Inner {
             raft,

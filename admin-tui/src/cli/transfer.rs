@@ -9,7 +9,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::cluster::{Status, get_cluster};
-use super::{Options, ReadArgs, parse_site};
+use super::{Options, ReadArgs, parse_reason, parse_site};
 use crate::client::Conversation;
 use crate::failure::{Answer, ErrorCode, Failure};
 use crate::output::{Freshness, Printed, print};
@@ -31,10 +31,6 @@ pub struct TransferLeaderArgs {
     /// Does it without asking.
     #[arg(long)]
     pub yes: bool,
-}
-
-fn parse_reason(text: &str) -> Result<Label, String> {
-    Label::new(text).map_err(|why| why.to_string())
 }
 
 /// Lets another node lead, after showing what that means.

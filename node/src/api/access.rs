@@ -8,13 +8,12 @@
 use acd::ids::PrincipalId;
 use acd::roles::Role::{self, Admin, Agent, Gateway, Ingress, Operator, Supervisor, Viewer};
 use acd::roles::Roles;
-use futures::FutureExt as _;
-use futures::future::{BoxFuture, select};
+use futures::future::BoxFuture;
 use tonic::Status;
 use tonic::metadata::MetadataValue;
 
 use crate::identity::node_of;
-use crate::peers::{DISMISSED, Directory};
+use crate::peers::DISMISSED;
 use crate::replica::State;
 use crate::rpc::{Caller, Gate};
 
@@ -104,10 +103,8 @@ pub fn rule(path: &str) -> Option<Rule> {
 
 /// The gate of a node.
 pub struct Access {
-    /// Who has which role, and which certificates count.
+    /// Who has which role, and who is a member.
     pub state: State,
-    /// Who is a member by Raft's account.
-    pub directory: Directory,
 }
 
 impl Gate for Access {
@@ -144,8 +141,7 @@ impl Gate for Access {
     }
 
     fn changed(&self) -> BoxFuture<'static, ()> {
-        let (members, state) = (self.directory.changed(), self.state.admissions_changed());
-        Box::pin(select(members, state).map(drop))
+        self.state.admissions_changed()
     }
 }
 

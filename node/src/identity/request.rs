@@ -142,14 +142,6 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// Whom a name stands for.
-    pub fn named(principal: &PrincipalId) -> Self {
-        match names::node_of(principal) {
-            Some(node) => Self::Node(node),
-            None => Self::Client(principal.clone()),
-        }
-    }
-
     /// Its name.
     pub fn principal(&self) -> PrincipalId {
         match self {

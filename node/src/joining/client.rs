@@ -143,7 +143,7 @@ fn stranger(status: &Status, address: &str) -> Option<JoinError> {
 
 fn read(joined: api::Joined) -> Result<Joined, JoinError> {
     let odd = |what| JoinError::Answer { what };
-    let api::Joined { node, site, role: _, certificate, authority, name, timing, members } = joined;
+    let api::Joined { node, site, role: _, certificate, authority, timing, members } = joined;
     let timing = timing.ok_or_else(|| odd("it names no times for Raft"))?;
     let timing = Timing {
         rtt_ms: timing.rtt_ms,
@@ -168,7 +168,6 @@ fn read(joined: api::Joined) -> Result<Joined, JoinError> {
         site: SiteId::new(&site).map_err(|_| odd("its site has no proper name"))?,
         certificate: CertificateDer::from(certificate.to_vec()),
         authority: CertificateDer::from(authority.to_vec()),
-        name,
         timing: timing.check().map_err(|_| odd("no leader could be with the times it names"))?,
         members: members.collect::<Result<_, _>>()?,
     })

@@ -48,8 +48,6 @@ pub struct Joined {
     pub certificate: CertificateDer<'static>,
     /// The authority's.
     pub authority: CertificateDer<'static>,
-    /// The cluster's name.
-    pub name: String,
     /// Raft's times.
     pub timing: Timing,
     /// The members there are, by number.

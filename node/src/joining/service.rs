@@ -208,7 +208,6 @@ impl<RT: AsyncRuntime> JoiningService<RT> {
             role: node_role_to_stored(&known.role),
             certificate: certificate.to_vec().into(),
             authority: authority.certificate().to_vec().into(),
-            name: view.centre().cluster().map_or_else(String::new, |name| name.to_string()),
             timing: Some(api::RaftTiming {
                 rtt_ms,
                 heartbeat_ms,

@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use futures::future::BoxFuture;
 use hyper::http::{HeaderName, HeaderValue};
 use tokio::sync::Notify;
 use tonic::Status;
@@ -50,7 +49,6 @@ fn hex(number: u128) -> HeaderValue {
 pub struct Directory {
     own: Arc<Marker>,
     known: Arc<RwLock<Known>>,
-    changed: Arc<Notify>,
     stranger: Arc<Notify>,
 }
 
@@ -68,12 +66,7 @@ impl Directory {
     /// Begins with the members the cluster was founded with, or that this node was told of.
     pub fn new(own: Marker, members: BTreeMap<NodeId, Member>) -> Self {
         let known = Known { members, introduced: BTreeMap::new() };
-        Self {
-            own: Arc::new(own),
-            known: Arc::new(RwLock::new(known)),
-            changed: Arc::default(),
-            stranger: Arc::default(),
-        }
+        Self { own: Arc::new(own), known: Arc::new(RwLock::new(known)), stranger: Arc::default() }
     }
 
     /// This node's own marker.
@@ -96,7 +89,6 @@ impl Directory {
             false => introduced.extend(before),
         }
         introduced.retain(|node, _| !members.contains_key(node));
-        self.changed.notify_waiters();
     }
 
     /// Takes over whom a member knows.
@@ -110,11 +102,6 @@ impl Directory {
     /// Waits until a node calls that is not known here.
     pub async fn stranger_called(&self) {
         self.stranger.notified().await;
-    }
-
-    /// Ready when members have changed, or who else is admitted, from the moment this is called.
-    pub fn changed(&self) -> BoxFuture<'static, ()> {
-        Box::pin(self.changed.clone().notified_owned())
     }
 
     /// A member.
