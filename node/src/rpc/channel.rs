@@ -20,6 +20,13 @@ use super::http2::{Executor, Timer};
 use crate::identity::Credentials;
 use crate::seams::Connector;
 
+/// Calls that were given up and whose late answers are still known for what they are, on one connection:
+/// some 100 KiB. An answer to one that is forgotten is an error of the connection.
+const GIVEN_UP_MAX: usize = 1_024;
+/// For how long, by the machine's clock, which is not the node's: longer than any answer is late, and
+/// longer than any simulation takes, whatever the machine is busy with.
+const GIVEN_UP_KEPT: Duration = Duration::from_secs(3_600);
+
 /// Where a channel leads and how it is made.
 #[derive(Clone)]
 pub struct Dial {
@@ -178,6 +185,8 @@ impl<RT: AsyncRuntime> Shared<RT> {
             .keep_alive_timeout(*keep_alive)
             .keep_alive_while_idle(true)
             .max_header_list_size(HEADERS_BYTES_MAX)
+            .max_concurrent_reset_streams(GIVEN_UP_MAX)
+            .reset_stream_duration(GIVEN_UP_KEPT)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|source| self.lost(source))?;
